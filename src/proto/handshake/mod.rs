@@ -1,0 +1,16 @@
+//! The opening handshake (RFC 6455 section 4) as bytes in, bytes out: what a client sends and how it
+//! reads the answer, what a server accepts and how it answers. No sockets, no time-outs.
+
+mod body;
+mod client;
+mod head;
+mod headers;
+mod server;
+
+pub use client::{Accepted, ClientRequest, HandshakeError, ResponseParser};
+pub use head::{HandshakeLimits, HeadError};
+pub use headers::RequestError;
+pub use server::{Request, RequestParser, RequestRejected, reject};
+
+/// Names and values in the order of the wire. Names keep their case; compare without it.
+pub type Headers = Vec<(String, String)>;

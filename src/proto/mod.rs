@@ -1,0 +1,32 @@
+//! The sans-IO WebSocket (RFC 6455): bytes in, messages out; messages in, bytes out.
+//! The opening handshake is in [`handshake`], frames and messages in [`Receiver`] and [`Sender`].
+//! No sockets, no clock, no time-outs, no policy (when to answer a ping or a close) in here.
+
+mod close;
+mod error;
+mod frame;
+pub mod handshake;
+mod mask;
+mod message;
+mod receiver;
+mod sender;
+mod url;
+mod utf8;
+
+pub use close::{CloseFrame, MAX_REASON, may_be_sent};
+pub use error::{ProtocolError, SendError};
+pub use mask::{apply_mask, copy_masked};
+pub use message::{Kind, Message, Payload, Text};
+pub use receiver::{Input, Limits, Receiver};
+pub use sender::Sender;
+pub use url::{Host, Url, UrlError};
+pub use utf8::Utf8Validator;
+
+/// Which side of the connection we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// We opened the connection: what we send is masked, what we receive is not.
+    Client,
+    /// We accepted the connection: what we receive is masked, what we send is not.
+    Server,
+}

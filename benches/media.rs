@@ -1,0 +1,145 @@
+//! Times of the media layer: G.711, resampler, media events, playout.
+//!
+//! `cargo bench --no-default-features --bench media`
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use voxwire::media::encoding::Encoding;
+use voxwire::media::event::{self, MediaEvent, Parsed};
+use voxwire::media::g711;
+use voxwire::media::mixer::Mixer;
+use voxwire::media::resample::Resampler;
+use voxwire::media::stream::{Stream, StreamConfig};
+
+/// A loud sine: every segment of G.711 and no denormal zeros.
+fn audio(samples: usize) -> Vec<i16> {
+    (0..samples).map(|n| (20_000.0 * (n as f32 * 0.3).sin()) as i16).collect()
+}
+
+fn g711(criterion: &mut Criterion) {
+    type Encode = fn(&[i16], &mut Vec<u8>);
+    type Decode = fn(&[u8], &mut Vec<i16>);
+    let laws: [(&str, Encode, Decode); 2] = [
+        ("ulaw", g711::ulaw_encode_into, g711::ulaw_decode_into),
+        ("alaw", g711::alaw_encode_into, g711::alaw_decode_into),
+    ];
+    let mut group = criterion.benchmark_group("g711");
+    for (size, samples) in [("20ms", 160), ("1MiB", 1 << 20)] {
+        group.throughput(Throughput::Elements(samples as u64));
+        for (law, encode, decode) in laws {
+            let pcm = audio(samples);
+            let (mut codes, mut decoded) = (vec![], vec![]);
+            encode(&pcm, &mut codes);
+            let input = codes.clone();
+            group.bench_function(format!("{law}_encode/{size}"), |bencher| {
+                bencher.iter(|| {
+                    codes.clear();
+                    encode(black_box(&pcm), &mut codes);
+                    black_box(codes.as_slice());
+                });
+            });
+            group.bench_function(format!("{law}_decode/{size}"), |bencher| {
+                bencher.iter(|| {
+                    decoded.clear();
+                    decode(black_box(&input), &mut decoded);
+                    black_box(decoded.as_slice());
+                });
+            });
+        }
+    }
+}
+
+fn resample(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("resample_20ms");
+    for (from, to) in [(8000, 16_000), (16_000, 8000), (8000, 48_000), (24_000, 8000), (44_100, 8000)] {
+        let frame = audio(from as usize / 50);
+        let mut resampler = Resampler::new(from, to).expect("a known pair");
+        let mut out = vec![];
+        group.bench_function(format!("{from}_to_{to}"), |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                resampler.process_into(black_box(&frame), &mut out);
+                black_box(out.as_slice());
+            });
+        });
+    }
+}
+
+fn events(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("event");
+    for (name, payload) in [("ulaw", vec![0x55; 160]), ("pcm16", vec![0x55; 640])] {
+        let mut message = vec![];
+        group.bench_function(format!("write_media/{name}"), |bencher| {
+            bencher.iter(|| {
+                message.clear();
+                event::write_media(&mut message, black_box(1234), "call-1", 1234, 197_440, black_box(&payload));
+                black_box(message.as_slice());
+            });
+        });
+        message.clear();
+        event::write_media(&mut message, 1234, "call-1", 1234, 197_440, &payload);
+        let text = String::from_utf8(message.clone()).expect("text");
+        let mut bytes = vec![];
+        group.bench_function(format!("parse_and_decode/{name}"), |bencher| {
+            bencher.iter(|| {
+                bytes.clear();
+                if let Parsed::Event(MediaEvent::Media(media)) = event::parse(black_box(&text)) {
+                    let decoded = event::decode_payload(&media.payload, &mut bytes);
+                    black_box(decoded).expect("base64");
+                }
+                black_box(bytes.as_slice());
+            });
+        });
+    }
+    let ordinary = format!(r#"{{"type":"note","text":"{}"}}"#, "word ".repeat(50));
+    group.bench_function("parse/ordinary_270_bytes", |bencher| {
+        bencher.iter(|| black_box(event::parse(black_box(&ordinary))));
+    });
+}
+
+fn playout(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("stream");
+    for (name, encoding, bytes) in [("ulaw", Encoding::Ulaw, 160), ("pcm16", Encoding::Pcm { rate: 16_000 }, 640)] {
+        let start = Instant::now();
+        let config = StreamConfig { playout_delay: Duration::ZERO, ..StreamConfig::default() };
+        let mut stream = Stream::new(String::new(), encoding, None, config);
+        let payload = vec![0x31; bytes];
+        let (mut now, mut chunk, mut frame) = (start, 0, vec![]);
+        group.bench_function(format!("push_and_tick/{name}"), |bencher| {
+            bencher.iter(|| {
+                chunk += 1;
+                let pushed = stream.push(now, Some(chunk), None, black_box(&payload));
+                black_box(pushed).expect("whole samples");
+                let tick = stream.tick(now, &mut frame);
+                now += Duration::from_millis(20);
+                black_box((tick, frame.as_slice()));
+            });
+        });
+    }
+}
+
+fn mix(criterion: &mut Criterion) {
+    let frame = audio(160);
+    let (mut mixer, mut out) = (Mixer::new(), vec![]);
+    criterion.bench_function("mixer/3_sources_20ms", |bencher| {
+        bencher.iter(|| {
+            out.clear();
+            for _ in 0..3 {
+                mixer.add(black_box(&frame));
+            }
+            mixer.take_into(&mut out);
+            black_box(out.as_slice());
+        });
+    });
+}
+
+criterion_group! {
+    name = media;
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1));
+    targets = g711, resample, events, playout, mix
+}
+criterion_main!(media);

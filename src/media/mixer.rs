@@ -1,0 +1,76 @@
+//! Several mono frames added into one.
+//!
+//! The sum is kept wide and saturates once, at the end: the order of the sources does not matter.
+
+/// Adds frames sample by sample.
+#[derive(Clone, Debug, Default)]
+pub struct Mixer {
+    acc: Vec<i32>,
+}
+
+impl Mixer {
+    /// A mixer that holds nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a frame to the sum; frames of different lengths start together.
+    /// The sum is exact for up to 65,536 frames.
+    pub fn add(&mut self, frame: &[i16]) {
+        if self.acc.len() < frame.len() {
+            self.acc.resize(frame.len(), 0);
+        }
+        for (sum, &sample) in self.acc.iter_mut().zip(frame) {
+            *sum = sum.wrapping_add(i32::from(sample));
+        }
+    }
+
+    /// Samples in the sum: those of the longest frame added since it was last taken.
+    pub fn len(&self) -> usize {
+        self.acc.len()
+    }
+
+    /// True when nothing was added since the sum was last taken.
+    pub fn is_empty(&self) -> bool {
+        self.acc.is_empty()
+    }
+
+    /// Appends the sum, clipped to 16 bits, to `out` and starts anew.
+    pub fn take_into(&mut self, out: &mut Vec<i16>) {
+        let clip = |&sum: &i32| sum.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16;
+        out.extend(self.acc.iter().map(clip));
+        self.acc.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_adds_and_saturates_once() {
+        let mut mixer = Mixer::new();
+        mixer.add(&[1, i16::MAX, i16::MIN, i16::MAX]);
+        mixer.add(&[2, 1, -1, i16::MAX]);
+        mixer.add(&[3, 0, 0, i16::MIN, 5]);
+        assert_eq!(mixer.len(), 5);
+        let mut out = vec![];
+        mixer.take_into(&mut out);
+        assert_eq!(out, [6, i16::MAX, i16::MIN, i16::MAX - 1, 5]);
+        assert!(mixer.is_empty());
+        mixer.add(&[-4]);
+        mixer.take_into(&mut out);
+        assert_eq!(out, [6, i16::MAX, i16::MIN, i16::MAX - 1, 5, -4]);
+    }
+
+    #[test]
+    fn many_loud_sources_do_not_wrap() {
+        let mut mixer = Mixer::new();
+        for _ in 0..65_536 {
+            mixer.add(&[i16::MIN, i16::MAX]);
+        }
+        let mut out = vec![];
+        mixer.take_into(&mut out);
+        assert_eq!(out, [i16::MIN, i16::MAX]);
+    }
+}

@@ -1,0 +1,258 @@
+//! The filters: one for each pair of rates, computed when first used and kept for the process.
+//!
+//! Coefficients and the inner loop. No stream state.
+
+use std::f64::consts::PI;
+use std::sync::OnceLock;
+
+use super::UnsupportedRate;
+
+const RATES: [u32; 6] = [8000, 16_000, 24_000, 32_000, 44_100, 48_000];
+
+/// Taps for each sample of the lower rate; half of them are the delay.
+const TAPS: usize = 80;
+/// Middle of the transition (-6 dB) as a part of the lower Nyquist frequency.
+const CUTOFF: f64 = 0.925;
+/// Kaiser's shape parameter for a stopband of -90 dB. With `TAPS` it starts at the Nyquist frequency.
+const BETA: f64 = 8.96;
+/// Taps in one step of the inner loop: two registers of 256 bits.
+const LANES: usize = 16;
+type Steps = [[f32; LANES]];
+
+/// The polyphase filter of one pair of rates.
+#[derive(Debug)]
+pub(super) struct Filter {
+    /// Output rate / input rate = up / down, in lowest terms.
+    pub up: usize,
+    pub down: usize,
+    /// Coefficients of one phase; a multiple of `LANES`.
+    pub taps: usize,
+    /// `up` phases of `taps` coefficients, in the order of the input samples.
+    coefficients: Vec<f32>,
+}
+
+/// The filter between two rates; `None` if they are equal.
+pub(super) fn between(from: u32, to: u32) -> Result<Option<&'static Filter>, UnsupportedRate> {
+    static FILTERS: [OnceLock<Filter>; 36] = [const { OnceLock::new() }; 36];
+    let index = |rate| {
+        let place = RATES.iter().position(|&known| known == rate);
+        place.ok_or(UnsupportedRate { rate })
+    };
+    let (row, column) = (index(from)?, index(to)?);
+    if from == to {
+        return Ok(None);
+    }
+    Ok(Some(FILTERS[row * RATES.len() + column].get_or_init(|| Filter::new(from as usize, to as usize))))
+}
+
+impl Filter {
+    fn new(from: usize, to: usize) -> Self {
+        let divisor = greatest_common_divisor(from, to);
+        let (up, down) = (to / divisor, from / divisor);
+        let taps = (TAPS * from).div_ceil(from.min(to)).next_multiple_of(LANES);
+        let half = (taps / 2) as f64;
+        let cutoff = CUTOFF * from.min(to) as f64 / from as f64;
+        let mut coefficients = Vec::with_capacity(up * taps);
+        for phase in 0..up {
+            let row: Vec<f64> = (0..taps)
+                .map(|tap| {
+                    // Distance, in input samples, from the output instant.
+                    let t = tap as f64 - (half - 1.0) - phase as f64 / up as f64;
+                    sinc(cutoff * t) * kaiser(t / half)
+                })
+                .collect();
+            // Unity gain for each phase: otherwise DC comes out with a ripple.
+            let sum: f64 = row.iter().sum();
+            coefficients.extend(row.iter().map(|&value| (value / sum) as f32));
+        }
+        Self { up, down, taps, coefficients }
+    }
+
+    /// Half the filter's length in input samples: how much an output needs from after its instant.
+    pub fn half(&self) -> usize {
+        self.taps / 2
+    }
+
+    /// Appends `count` outputs, the first of them at the start of `input` and `phase`.
+    ///
+    /// Each output is summed by itself and always in the same order, so that cutting the input
+    /// differently changes nothing. From CPU to CPU the rounding of a sample may differ.
+    pub fn convolve(&self, input: &[f32], phase: usize, count: usize, out: &mut Vec<i16>) {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: the CPU has both features, as was just asked.
+            unsafe { self.convolve_avx2(input, phase, count, out) };
+            return;
+        }
+        self.convolve_with(dot, |window, rows| rows.map(|row| dot(window, row)), input, phase, count, out);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn convolve_avx2(&self, input: &[f32], phase: usize, count: usize, out: &mut Vec<i16>) {
+        self.convolve_with(|w, row| avx2::dot(w, row), |w, rows| avx2::dot_pair(w, rows), input, phase, count, out);
+    }
+
+    /// The loop over the outputs, with the sum of one output, and of two that share a window.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "it must be compiled with the features of its caller")]
+    fn convolve_with(
+        &self,
+        one: impl Fn(&Steps, &Steps) -> f32,
+        two: impl Fn(&Steps, [&Steps; 2]) -> [f32; 2],
+        input: &[f32],
+        mut phase: usize,
+        count: usize,
+        out: &mut Vec<i16>,
+    ) {
+        let (whole, part) = (self.down / self.up, self.down % self.up);
+        let row = |phase: usize| self.coefficients[phase * self.taps..][..self.taps].as_chunks().0;
+        let mut position = 0;
+        let mut made = out.len();
+        let end = made + count;
+        out.resize(end, 0);
+        while made < end {
+            let (window, _) = input[position..position + self.taps].as_chunks();
+            let next = phase + part;
+            if whole == 0 && next < self.up && made + 1 < end {
+                // Upwards, most windows serve two outputs: half the loads.
+                let sums = two(window, [row(phase), row(next)]);
+                out[made] = round(sums[0]);
+                made += 1;
+                phase = next;
+                out[made] = round(sums[1]);
+            } else {
+                out[made] = round(one(window, row(phase)));
+            }
+            made += 1;
+            position += whole;
+            phase += part;
+            if phase >= self.up {
+                phase -= self.up;
+                position += 1;
+            }
+        }
+    }
+}
+
+/// The sum of the products, in plain Rust.
+fn dot(window: &Steps, row: &Steps) -> f32 {
+    let mut sums = [0.0; LANES];
+    for (samples, coefficients) in window.iter().zip(row) {
+        for ((sum, sample), coefficient) in sums.iter_mut().zip(samples).zip(coefficients) {
+            *sum += sample * coefficient;
+        }
+    }
+    sums.iter().sum()
+}
+
+/// The same with 256-bit registers. Spelled out, for the compiler makes half-empty vectors of `dot`.
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use std::arch::x86_64::{
+        __m256, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehdup_ps, _mm_movehl_ps, _mm256_add_ps,
+        _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_setzero_ps,
+    };
+
+    use super::{LANES, Steps};
+
+    #[target_feature(enable = "avx2,fma")]
+    #[inline]
+    pub fn dot(window: &Steps, row: &Steps) -> f32 {
+        let (mut low, mut high) = (_mm256_setzero_ps(), _mm256_setzero_ps());
+        for (samples, row) in window.iter().zip(row) {
+            let (samples, row) = (load(samples), load(row));
+            low = _mm256_fmadd_ps(samples.0, row.0, low);
+            high = _mm256_fmadd_ps(samples.1, row.1, high);
+        }
+        sum(low, high)
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    #[inline]
+    pub fn dot_pair(window: &Steps, rows: [&Steps; 2]) -> [f32; 2] {
+        let (mut low, mut high) = (_mm256_setzero_ps(), _mm256_setzero_ps());
+        let (mut low2, mut high2) = (_mm256_setzero_ps(), _mm256_setzero_ps());
+        for ((samples, row), row2) in window.iter().zip(rows[0]).zip(rows[1]) {
+            let (samples, row, row2) = (load(samples), load(row), load(row2));
+            low = _mm256_fmadd_ps(samples.0, row.0, low);
+            high = _mm256_fmadd_ps(samples.1, row.1, high);
+            low2 = _mm256_fmadd_ps(samples.0, row2.0, low2);
+            high2 = _mm256_fmadd_ps(samples.1, row2.1, high2);
+        }
+        [sum(low, high), sum(low2, high2)]
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    #[inline]
+    fn load(lanes: &[f32; LANES]) -> (__m256, __m256) {
+        let (low, high) = lanes.split_at(8);
+        // SAFETY: both halves are 8 floats long; an unaligned load asks no more.
+        unsafe { (_mm256_loadu_ps(low.as_ptr()), _mm256_loadu_ps(high.as_ptr())) }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    #[inline]
+    fn sum(low: __m256, high: __m256) -> f32 {
+        let eight = _mm256_add_ps(low, high);
+        let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+        let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+        _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+    }
+}
+
+/// The nearest sample, ties to even; saturates.
+#[inline]
+fn round(value: f32) -> i16 {
+    // 1.5 * 2^23: adding it leaves no bits for a fraction, and the hardware rounds. No CPU feature
+    // needed, where `round_ties_even` calls a function without SSE4.1.
+    const NO_FRACTION: f32 = 12_582_912.0;
+    let clamped = value.clamp(f32::from(i16::MIN), f32::from(i16::MAX));
+    (clamped + NO_FRACTION).to_bits() as i16
+}
+
+fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
+/// sin(pi x) / (pi x)
+fn sinc(x: f64) -> f64 {
+    if x.abs() < 1e-9 { 1.0 } else { (PI * x).sin() / (PI * x) }
+}
+
+/// The Kaiser window for -1..=1, 0 outside.
+fn kaiser(x: f64) -> f64 {
+    bessel_i0(BETA * (1.0 - x * x).max(0.0).sqrt()) / bessel_i0(BETA)
+}
+
+/// The modified Bessel function of the first kind, order 0, by its power series.
+fn bessel_i0(x: f64) -> f64 {
+    let square = x * x / 4.0;
+    let (mut sum, mut term) = (1.0, 1.0);
+    for k in 1..60 {
+        term *= square / f64::from(k * k);
+        sum += term;
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_rust_and_simd_differ_by_rounding_only() {
+        let input: Vec<f32> = (0..2000i32).map(|n| ((n * 7919) % 65_521 - 32_760) as f32).collect();
+        for (from, to) in [(8000, 16_000), (16_000, 8000), (8000, 44_100), (44_100, 48_000), (48_000, 32_000)] {
+            let filter = between(from, to).expect("a known pair").expect("different rates");
+            let (mut simd, mut plain) = (vec![], vec![]);
+            filter.convolve(&input, 0, 500, &mut simd);
+            let pair = |window: &Steps, rows: [&Steps; 2]| rows.map(|row| dot(window, row));
+            filter.convolve_with(dot, pair, &input, 0, 500, &mut plain);
+            assert_eq!((simd.len(), plain.len()), (500, 500));
+            assert!(simd.iter().any(|&sample| sample != 0));
+            let close = |(a, b): (&i16, &i16)| (i32::from(*a) - i32::from(*b)).abs() <= 1;
+            assert!(simd.iter().zip(&plain).all(close), "{from}->{to}");
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! One inbound stream: decodes, buffers, and says when a frame is due and when an event fires.
+//!
+//! It paces itself by absolute deadlines: the driver calls [`Stream::tick`] when
+//! [`Stream::next_deadline`] has come, and asks again, until the deadline lies in the future.
+
+use std::time::{Duration, Instant};
+
+use super::duration_of;
+use super::encoding::{Encoding, PayloadError};
+use super::playout::{Playout, Pushed};
+use super::samples_in;
+use super::silence::{SilenceClock, SilenceConfig};
+
+/// A tick that is later than this does not catch up: the time grid starts anew at that tick.
+pub const CATCH_UP: Duration = Duration::from_millis(200);
+
+/// How one stream is played.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StreamConfig {
+    /// Length of a frame, 1 ms to 1 s (what lies outside is moved there). Default 20 ms.
+    pub frame: Duration,
+    /// Playing starts when this much is buffered, or this long after the first chunk, or at the
+    /// stop, whichever comes first. Default 40 ms, at most an hour.
+    pub playout_delay: Duration,
+    /// Audio beyond this is discarded. Default 10 s.
+    pub max_buffered: Duration,
+    /// What counts as silence.
+    pub silence: SilenceConfig,
+}
+
+impl Default for StreamConfig {
+    fn default() -> Self {
+        Self {
+            frame: Duration::from_millis(20),
+            playout_delay: Duration::from_millis(40),
+            max_buffered: Duration::from_secs(10),
+            silence: SilenceConfig::default(),
+        }
+    }
+}
+
+/// What a tick tells the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamEvent {
+    /// The audio starts playing, with the frame of this tick.
+    Started,
+    /// The audio ended, by stop or by silence.
+    Ended {
+        /// Audio played since `Started`: all of it after a stop, up to the end of the last audible
+        /// frame after silence. Pauses in which nothing was played do not count.
+        duration: Duration,
+    },
+}
+
+/// What one tick did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tick {
+    /// The event that fires. `Started` comes before the frame of the same tick; an `Ended` has none.
+    pub event: Option<StreamEvent>,
+    /// The frame was filled and is to be played.
+    pub played: bool,
+    /// Everything is played: the stream may be dropped.
+    pub ended_stream: bool,
+}
+
+/// What a stream has seen so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Chunks received, whatever became of them.
+    pub received: u64,
+    /// Chunks that never came, by their numbers.
+    pub lost: u64,
+    /// Chunks that came more than once.
+    pub duplicates: u64,
+    /// Chunks that came after a later one.
+    pub reordered: u64,
+    /// Samples thrown away: buffer full, too late, after the stop, or cleared.
+    pub discarded_samples: u64,
+    /// Samples played, padding not counted.
+    pub played_samples: u64,
+    /// The sender's last `timestamp`, as sent.
+    pub last_timestamp: Option<u64>,
+}
+
+/// What the sender may still send, and what is left to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sender {
+    /// Audio may come.
+    Open,
+    /// The stop has come; what is buffered is still to be played.
+    Stopped,
+    /// All of it is played.
+    Finished,
+}
+
+/// One inbound stream.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    tag: String,
+    encoding: Encoding,
+    custom: Option<String>,
+    config: StreamConfig,
+    frame_samples: usize,
+    playout: Playout,
+    silence: SilenceClock,
+    counters: Counters,
+    decoded: Vec<i16>,
+    /// When the next frame is to be played; `None` while there is nothing to play.
+    due: Option<Instant>,
+    /// When the last frame ended; `None` before the first.
+    last_end: Option<Instant>,
+    /// Less than a frame was there when it was due, and has been given one frame more.
+    waited: bool,
+    sender: Sender,
+    /// Between `Started` and `Ended`.
+    started: bool,
+    /// Samples since `Started`: all, and up to the end of the last audible frame.
+    samples: u64,
+    audible_samples: u64,
+}
+
+impl Stream {
+    /// A stream of which no audio has come yet. `custom` is the JSON text of its custom parameters.
+    pub fn new(tag: String, encoding: Encoding, custom: Option<String>, config: StreamConfig) -> Self {
+        let rate = encoding.sample_rate();
+        let config = StreamConfig {
+            frame: config.frame.clamp(Duration::from_millis(1), Duration::from_secs(1)),
+            playout_delay: config.playout_delay.min(Duration::from_hours(1)),
+            ..config
+        };
+        Self {
+            tag,
+            encoding,
+            custom,
+            config,
+            frame_samples: samples_in(config.frame, rate),
+            playout: Playout::new(rate, config.max_buffered),
+            silence: SilenceClock::new(config.silence),
+            counters: Counters::default(),
+            decoded: Vec::new(),
+            due: None,
+            last_end: None,
+            waited: false,
+            sender: Sender::Open,
+            started: false,
+            samples: 0,
+            audible_samples: 0,
+        }
+    }
+
+    /// The tag of its `start`; empty for none.
+    pub fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    /// The encoding of its `start`. It never changes.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// The JSON text of the custom parameters of its `start`.
+    pub fn custom(&self) -> Option<&str> {
+        self.custom.as_deref()
+    }
+
+    /// Samples in the frame that a tick fills, at the encoding's rate.
+    pub fn frame_samples(&self) -> usize {
+        self.frame_samples
+    }
+
+    /// How long the buffered audio lasts.
+    pub fn buffered(&self) -> Duration {
+        self.playout.buffered_duration()
+    }
+
+    /// True between `Started` and `Ended`.
+    pub fn is_started(&self) -> bool {
+        self.started
+    }
+
+    /// True once the stop has come.
+    pub fn is_stopping(&self) -> bool {
+        self.sender != Sender::Open
+    }
+
+    /// The figures so far.
+    pub fn counters(&self) -> Counters {
+        Counters { lost: self.playout.lost(), ..self.counters }
+    }
+
+    /// Takes the bytes of one chunk; after the stop they are discarded. On an error nothing is taken.
+    pub fn push(
+        &mut self,
+        now: Instant,
+        chunk: Option<u64>,
+        timestamp: Option<u64>,
+        payload: &[u8],
+    ) -> Result<Pushed, PayloadError> {
+        self.decoded.clear();
+        self.encoding.decode_into(payload, &mut self.decoded)?;
+        self.counters.received += 1;
+        self.counters.last_timestamp = timestamp.or(self.counters.last_timestamp);
+        let pushed = if self.is_stopping() {
+            Pushed { discarded: self.decoded.len(), ..Pushed::default() }
+        } else {
+            self.playout.push(chunk, &self.decoded)
+        };
+        self.counters.duplicates += u64::from(pushed.duplicate);
+        self.counters.reordered += u64::from(pushed.reordered);
+        self.counters.discarded_samples += pushed.discarded as u64;
+        if pushed.accepted > 0 {
+            self.plan(now);
+        }
+        Ok(pushed)
+    }
+
+    /// Sees to it that audio which has just come is played.
+    fn plan(&mut self, now: Instant) {
+        self.due = Some(match (self.due, self.last_end) {
+            (Some(due), Some(_)) => due,
+            (None, Some(end)) => now.max(end),
+            (due, None) if self.playout.buffered_duration() >= self.config.playout_delay => {
+                due.map_or(now, |due| due.min(now))
+            }
+            (due, None) => due.unwrap_or(now + self.config.playout_delay),
+        });
+    }
+
+    /// The sender's stop: what is buffered is still played, then the stream ends.
+    pub fn stop(&mut self, now: Instant) {
+        if self.is_stopping() {
+            return;
+        }
+        self.sender = Sender::Stopped;
+        self.waited = false;
+        let soonest = self.last_end.map_or(now, |end| now.max(end));
+        self.due = Some(self.due.map_or(soonest, |due| due.min(soonest)));
+    }
+
+    /// Drops what is buffered, at once; returns how many samples that were. The silence clock runs
+    /// on from what was played.
+    pub fn clear(&mut self, now: Instant) -> usize {
+        let dropped = self.playout.clear();
+        self.counters.discarded_samples += dropped as u64;
+        self.waited = false;
+        self.due = match self.sender {
+            Sender::Open | Sender::Finished => None,
+            Sender::Stopped => Some(self.last_end.map_or(now, |end| now.max(end))),
+        };
+        dropped
+    }
+
+    /// The sender is gone: nothing more is played. Answers how much was, if the audio had started and not ended.
+    pub fn abandon(&mut self) -> Option<Duration> {
+        self.playout.clear();
+        self.sender = Sender::Finished;
+        self.due = None;
+        match self.end(self.samples)? {
+            StreamEvent::Ended { duration } => Some(duration),
+            StreamEvent::Started => None,
+        }
+    }
+
+    /// When [`tick`](Self::tick) is to be called next; `None` until something comes in.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match (self.due, self.silence.deadline()) {
+            (Some(due), Some(silence)) => Some(due.min(silence)),
+            (due, silence) => due.or(silence),
+        }
+    }
+
+    /// Does what was due first, if its time has come. `frame` is cleared, and filled with exactly
+    /// one frame if audio is to be played.
+    ///
+    /// One tick does one thing: call it until [`next_deadline`](Self::next_deadline) is in the
+    /// future. A late one catches up on the same time grid unless it is later than [`CATCH_UP`].
+    pub fn tick(&mut self, now: Instant, frame: &mut Vec<i16>) -> Tick {
+        frame.clear();
+        let due = self.due.map(|due| {
+            let late = now.saturating_duration_since(due);
+            if late >= CATCH_UP { now } else { due }
+        });
+        let silence = self.silence.deadline();
+        if let Some(expiry) = silence.filter(|&expiry| expiry <= now)
+            && due.is_none_or(|due| expiry <= due)
+        {
+            return self.end_by_silence();
+        }
+        match due.filter(|&due| due <= now) {
+            Some(due) => self.play(due, frame),
+            None => Tick::default(),
+        }
+    }
+
+    fn end_by_silence(&mut self) -> Tick {
+        let event = self.end(self.audible_samples);
+        self.playout.rest();
+        Tick { event, ..Tick::default() }
+    }
+
+    /// Plays the frame that is due at `due`, or finds that there is none.
+    fn play(&mut self, due: Instant, frame: &mut Vec<i16>) -> Tick {
+        let buffered = self.playout.buffered();
+        if buffered == 0 {
+            self.due = None;
+            return if self.is_stopping() { self.finish() } else { Tick::default() };
+        }
+        if buffered < self.frame_samples && !self.is_stopping() && !self.waited {
+            self.waited = true;
+            self.due = Some(due + self.config.frame);
+            return Tick::default();
+        }
+
+        self.waited = false;
+        let count = self.playout.pull(self.frame_samples, frame);
+        let silent = self.silence.is_silent(frame);
+        frame.resize(self.frame_samples, 0);
+        let first = self.last_end.is_none();
+        let end = due + self.config.frame;
+        self.last_end = Some(end);
+        self.due = Some(end);
+        self.counters.played_samples += count as u64;
+
+        let mut event = None;
+        if !self.started && (first || !silent) {
+            event = Some(StreamEvent::Started);
+            self.started = true;
+            (self.samples, self.audible_samples) = (0, 0);
+            self.silence.start(due);
+        }
+        if self.started {
+            self.samples += count as u64;
+            if !silent {
+                self.audible_samples = self.samples;
+                self.silence.start(due + duration_of(count as u64, self.encoding.sample_rate()));
+            }
+        }
+        Tick { event, played: true, ended_stream: false }
+    }
+
+    /// Everything is played, after a stop.
+    fn finish(&mut self) -> Tick {
+        self.sender = Sender::Finished;
+        Tick { event: self.end(self.samples), played: false, ended_stream: true }
+    }
+
+    /// `Ended`, unless it has been said.
+    fn end(&mut self, samples: u64) -> Option<StreamEvent> {
+        self.silence.stop();
+        std::mem::take(&mut self.started)
+            .then(|| StreamEvent::Ended { duration: duration_of(samples, self.encoding.sample_rate()) })
+    }
+}
+
+#[cfg(test)]
+mod tests;

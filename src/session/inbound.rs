@@ -1,0 +1,72 @@
+//! What an incoming message means: pongs for pings, the close handshake, media events apart from ordinary messages.
+//! The driver reads bytes and gives them to `receive`; what follows from them goes to its `Port`.
+
+use crate::media::event::{self, EventError, MediaEvent, Parsed};
+use crate::proto::{CloseFrame, Input, Message, ProtocolError, Receiver, Text};
+
+use super::{Applied, MediaRefusal};
+
+/// What a driver gives the session to act on.
+pub trait Port {
+    /// An ordinary text message.
+    fn text(&mut self, text: String);
+    /// A binary message.
+    fn binary(&mut self, data: Vec<u8>);
+    /// A ping: the peer must get a pong with this payload (RFC 6455 section 5.5.2).
+    fn ping(&mut self, payload: &[u8]);
+    /// A pong arrived.
+    fn pong(&mut self, payload: &[u8]);
+    /// The peer closes; nothing more will arrive.
+    fn close(&mut self, frame: Option<CloseFrame>);
+    /// A well-formed media event. Only called when media handling is on.
+    fn media(&mut self, event: &MediaEvent<'_>) -> Result<Applied, MediaRefusal>;
+    /// A media event that could not be used; the message itself follows through `text`.
+    fn media_error(&mut self, error: MediaRefusal);
+}
+
+/// Takes the bytes of one read and tells `port` what they mean, in order.
+///
+/// With `media`, text messages are looked at for media stream events; without, that costs nothing.
+/// An error ends the connection with its close code; nothing after it is looked at.
+pub fn receive(
+    receiver: &mut Receiver,
+    bytes: &mut [u8],
+    media: bool,
+    port: &mut impl Port,
+) -> Result<(), ProtocolError> {
+    let mut input = Input::new(bytes);
+    while let Some(message) = receiver.next(&mut input)? {
+        match message {
+            Message::Text(text) if media => take_text(text, port),
+            Message::Text(text) => port.text(text.into_string()),
+            Message::Binary(data) => port.binary(data.into_vec()),
+            Message::Ping(payload) => port.ping(payload),
+            Message::Pong(payload) => port.pong(payload),
+            Message::Close(frame) => port.close(frame),
+        }
+    }
+    Ok(())
+}
+
+fn take_text(text: Text<'_>, port: &mut impl Port) {
+    let refused = match event::parse(text.as_str()) {
+        Parsed::Ordinary => None,
+        Parsed::Malformed(error) => Some(MediaRefusal::Event(error)),
+        Parsed::Event(event) => match port.media(&event) {
+            Ok(Applied::Audio) => return,
+            Ok(Applied::Ordinary) => None,
+            Err(refusal) => Some(refusal),
+        },
+    };
+    if let Some(refusal) = refused {
+        port.media_error(refusal);
+    }
+    // Nothing is lost silently: what is not audio reaches the application as a message.
+    port.text(text.into_string());
+}
+
+impl From<EventError> for MediaRefusal {
+    fn from(error: EventError) -> Self {
+        Self::Event(error)
+    }
+}

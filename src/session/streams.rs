@@ -1,0 +1,297 @@
+//! The incoming media streams of one connection, told apart by tag, played on one 20 ms grid.
+//! The reader pushes what arrives, the pacer ticks; neither sockets nor routes are known here.
+
+use std::time::{Duration, Instant};
+
+use crate::media::encoding::{Encoding, FormatError, PayloadError};
+use crate::media::event::{self, EventError, Media, MediaEvent, Start};
+use crate::media::stream::{Stream, StreamConfig, StreamEvent};
+
+/// Bounds and timing of the streams of one connection.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamsConfig {
+    /// Timing and bounds of each stream.
+    pub stream: StreamConfig,
+    /// How many streams may be open at once on one connection, those that still play out after `stop` included.
+    pub max_streams: usize,
+}
+
+impl Default for StreamsConfig {
+    fn default() -> Self {
+        Self { stream: StreamConfig::default(), max_streams: 32 }
+    }
+}
+
+/// What became of a media event.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It was audio (or its start or stop) and needs no one else.
+    Audio,
+    /// Not audio here: media or stop of a stream that has not started. An ordinary message.
+    Ordinary,
+}
+
+/// Why a media event cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MediaRefusal {
+    /// Its JSON is not as the format wants it.
+    #[error(transparent)]
+    Event(EventError),
+    /// An encoding, rate or channel count we cannot decode.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The payload does not fit its encoding.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// More streams than the limit.
+    #[error("media event: start of tag {tag:?} would be stream {} of this connection; max_streams is {limit}", limit + 1)]
+    TooManyStreams {
+        /// The tag of the start that was refused.
+        tag: String,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// What a tick brings, in order.
+#[derive(Debug)]
+pub enum Output<'a> {
+    /// A stream starts playing.
+    Started {
+        /// Its tag.
+        tag: &'a str,
+        /// Its encoding.
+        encoding: Encoding,
+        /// JSON text of its custom parameters.
+        custom: Option<&'a str>,
+    },
+    /// 20 ms of audio.
+    Frame {
+        /// Tells streams apart, also those of one tag that follow each other.
+        key: u64,
+        /// Its tag.
+        tag: &'a str,
+        /// JSON text of its custom parameters.
+        custom: Option<&'a str>,
+        /// Samples per second.
+        rate: u32,
+        /// The samples.
+        pcm: &'a [i16],
+    },
+    /// The audio ended, by stop or by silence.
+    Ended {
+        /// Its tag.
+        tag: &'a str,
+        /// How much was played.
+        duration: Duration,
+    },
+    /// The stream is over and will not come back under this key.
+    Over {
+        /// The key of its frames.
+        key: u64,
+    },
+}
+
+#[derive(Debug)]
+struct Entry {
+    key: u64,
+    stream: Stream,
+}
+
+/// The incoming streams of one connection.
+#[derive(Debug)]
+pub struct Streams {
+    /// In order of their starts. Of several with one tag, the first plays and the others wait for it to end.
+    entries: Vec<Entry>,
+    config: StreamsConfig,
+    next_key: u64,
+    /// Any time of the grid on which several streams are ticked together, so that they can be mixed.
+    grid: Option<Instant>,
+    payload: Vec<u8>,
+    frame: Vec<i16>,
+    past: StreamsCounters,
+}
+
+/// Sums over all streams of a connection.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct StreamsCounters {
+    /// Chunks taken.
+    pub received: u64,
+    /// Chunks that never came, by their numbers.
+    pub lost: u64,
+    /// Chunks dropped because they were there already or too late.
+    pub duplicates: u64,
+    /// Audio over the bound of the playout buffer.
+    pub discarded: Duration,
+}
+
+impl StreamsCounters {
+    fn add(&mut self, stream: &Stream) {
+        let counters = stream.counters();
+        self.received += counters.received;
+        self.lost += counters.lost;
+        self.duplicates += counters.duplicates;
+        self.discarded +=
+            Duration::from_secs_f64(counters.discarded_samples as f64 / f64::from(stream.encoding().sample_rate()));
+    }
+}
+
+impl Streams {
+    /// No streams yet.
+    pub fn new(config: StreamsConfig) -> Self {
+        Self {
+            entries: Vec::new(),
+            config,
+            next_key: 0,
+            grid: None,
+            payload: Vec::new(),
+            frame: Vec::new(),
+            past: StreamsCounters::default(),
+        }
+    }
+
+    /// Takes one media event that arrived at `now`.
+    pub fn apply(&mut self, now: Instant, event: &MediaEvent<'_>) -> Result<Applied, MediaRefusal> {
+        match event {
+            MediaEvent::Start(start) => self.start(now, start),
+            MediaEvent::Media(media) => self.media(now, media),
+            MediaEvent::Stop(stop) => Ok(match self.open(stop.tag.as_deref().unwrap_or_default()) {
+                Some(entry) => {
+                    entry.stream.stop(now);
+                    Applied::Audio
+                }
+                None => Applied::Ordinary,
+            }),
+        }
+    }
+
+    fn start(&mut self, now: Instant, start: &Start<'_>) -> Result<Applied, MediaRefusal> {
+        let tag = start.tag.as_deref().unwrap_or_default();
+        let encoding = Encoding::from_wire(start.encoding.as_deref(), start.sample_rate, start.channels)?;
+        if self.entries.len() >= self.config.max_streams {
+            return Err(MediaRefusal::TooManyStreams { tag: tag.to_owned(), limit: self.config.max_streams });
+        }
+        // A start without a stop before it: the old stream is over, its audio plays out first.
+        if let Some(entry) = self.open(tag) {
+            entry.stream.stop(now);
+        }
+        let custom = start.custom_parameters.as_deref().map(str::to_owned);
+        self.next_key += 1;
+        let stream = Stream::new(tag.to_owned(), encoding, custom, self.config.stream);
+        self.entries.push(Entry { key: self.next_key, stream });
+        Ok(Applied::Audio)
+    }
+
+    fn media(&mut self, now: Instant, media: &Media<'_>) -> Result<Applied, MediaRefusal> {
+        let mut payload = std::mem::take(&mut self.payload);
+        payload.clear();
+        let result = match self.open(media.tag.as_deref().unwrap_or_default()) {
+            None => Ok(Applied::Ordinary),
+            Some(entry) => event::decode_payload(&media.payload, &mut payload)
+                .map_err(MediaRefusal::Event)
+                .and_then(|()| Ok(entry.stream.push(now, media.chunk, media.timestamp, &payload)?))
+                .map(|_| Applied::Audio),
+        };
+        self.payload = payload;
+        result
+    }
+
+    /// The stream of `tag` that still takes audio: the last of that tag, unless it was stopped.
+    fn open(&mut self, tag: &str) -> Option<&mut Entry> {
+        self.entries.iter_mut().rev().find(|e| e.stream.tag() == tag).filter(|e| !e.stream.is_stopping())
+    }
+
+    /// Whether the entry at `index` is the one of its tag that plays.
+    fn plays(&self, index: usize) -> bool {
+        let tag = self.entries[index].stream.tag();
+        !self.entries[..index].iter().any(|e| e.stream.tag() == tag)
+    }
+
+    /// When `tick` has something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let playing = || {
+            (0..self.entries.len()).filter(|&i| self.plays(i)).filter_map(|i| self.entries[i].stream.next_deadline())
+        };
+        let earliest = playing().min()?;
+        // One stream is played at its own deadlines; several share a grid, so that their frames meet for mixing.
+        match self.grid {
+            Some(grid) if playing().nth(1).is_some() => Some(align(earliest, grid, self.config.stream.frame)),
+            _ => Some(earliest),
+        }
+    }
+
+    /// Plays what is due at `now`: events and frames go to `out`.
+    pub fn tick(&mut self, now: Instant, out: &mut impl FnMut(Output<'_>)) {
+        self.grid = Some(now);
+        let mut index = 0;
+        while index < self.entries.len() {
+            let due = self.plays(index) && self.entries[index].stream.next_deadline().is_some_and(|d| d <= now);
+            if due && self.tick_one(index, now, out) {
+                let entry = self.entries.remove(index);
+                self.past.add(&entry.stream);
+                out(Output::Over { key: entry.key });
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+    /// True when the stream is over.
+    fn tick_one(&mut self, index: usize, now: Instant, out: &mut impl FnMut(Output<'_>)) -> bool {
+        let Entry { key, stream } = &mut self.entries[index];
+        let tick = stream.tick(now, &mut self.frame);
+        let (tag, encoding, custom) = (stream.tag(), stream.encoding(), stream.custom());
+        if let Some(StreamEvent::Started) = tick.event {
+            out(Output::Started { tag, encoding, custom });
+        }
+        if tick.played {
+            out(Output::Frame { key: *key, tag, custom, rate: encoding.sample_rate(), pcm: &self.frame });
+        }
+        if let Some(StreamEvent::Ended { duration }) = tick.event {
+            out(Output::Ended { tag, duration });
+        }
+        tick.ended_stream
+    }
+
+    /// Drops buffered audio of one tag, or of all: answers how much. What plays goes on with what comes next.
+    pub fn clear(&mut self, now: Instant, tag: Option<&str>) -> Duration {
+        let mut dropped = Duration::ZERO;
+        for entry in &mut self.entries {
+            if tag.is_none_or(|t| t == entry.stream.tag()) {
+                let samples = entry.stream.clear(now);
+                dropped += Duration::from_secs_f64(samples as f64 / f64::from(entry.stream.encoding().sample_rate()));
+            }
+        }
+        dropped
+    }
+
+    /// The connection is gone: ends every stream now. What was buffered is not played.
+    pub fn finish(&mut self, out: &mut impl FnMut(Output<'_>)) {
+        for Entry { key, mut stream } in std::mem::take(&mut self.entries) {
+            if let Some(duration) = stream.abandon() {
+                out(Output::Ended { tag: stream.tag(), duration });
+            }
+            self.past.add(&stream);
+            out(Output::Over { key });
+        }
+    }
+
+    /// Sums over all streams there were.
+    pub fn counters(&self) -> StreamsCounters {
+        let mut sum = self.past;
+        for entry in &self.entries {
+            sum.add(&entry.stream);
+        }
+        sum
+    }
+}
+
+/// The first time on the grid through `anchor` that is not before `at`.
+fn align(at: Instant, anchor: Instant, step: Duration) -> Instant {
+    let Some(ahead) = at.checked_duration_since(anchor).filter(|d| !d.is_zero()) else { return anchor.max(at) };
+    let steps = ahead.as_nanos().div_ceil(step.as_nanos());
+    anchor + Duration::from_nanos((steps * step.as_nanos()) as u64)
+}
+
+#[cfg(test)]
+mod tests;

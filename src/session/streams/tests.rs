@@ -1,0 +1,135 @@
+//! The streams of one connection against a stepped clock.
+
+use super::*;
+use crate::media::event::{Parsed, parse};
+
+const MS: Duration = Duration::from_millis(1);
+
+fn apply(streams: &mut Streams, now: Instant, json: &str) -> Result<Applied, MediaRefusal> {
+    match parse(json) {
+        Parsed::Event(event) => streams.apply(now, &event),
+        other => panic!("not a media event: {other:?}"),
+    }
+}
+
+fn start(tag: &str) -> String {
+    format!(r#"{{"event":"start","start":{{"tag":"{tag}","mediaFormat":{{"encoding":"PCM8"}}}}}}"#)
+}
+
+/// 20 ms of loud PCM8.
+fn media(tag: &str, chunk: u64) -> String {
+    let payload = base64_simd::STANDARD.encode_to_string(100_i16.to_le_bytes().repeat(160));
+    format!(r#"{{"event":"media","media":{{"tag":"{tag}","chunk":{chunk},"timestamp":0,"payload":"{payload}"}}}}"#)
+}
+
+/// Steps from deadline to deadline until `until` and lists what comes out as (ms since t0, text).
+fn play(streams: &mut Streams, t0: Instant, until: Instant) -> Vec<(u128, String)> {
+    let mut log = Vec::new();
+    while let Some(at) = streams.next_deadline().filter(|&d| d <= until) {
+        streams.tick(at, &mut |output| {
+            let text = match output {
+                Output::Started { tag, .. } => format!("started {tag}"),
+                Output::Frame { tag, pcm, .. } => format!("frame {tag} {}", pcm.len()),
+                Output::Ended { tag, duration } => format!("ended {tag} {}", duration.as_millis()),
+                Output::Over { .. } => "over".to_owned(),
+            };
+            log.push(((at - t0).as_millis(), text));
+        });
+    }
+    log
+}
+
+#[test]
+fn media_before_start_is_an_ordinary_message() {
+    let mut streams = Streams::new(StreamsConfig::default());
+    let now = Instant::now();
+    assert_eq!(apply(&mut streams, now, &media("a", 1)).unwrap(), Applied::Ordinary);
+    assert_eq!(apply(&mut streams, now, r#"{"event":"stop","stop":{"tag":"a"}}"#).unwrap(), Applied::Ordinary);
+    apply(&mut streams, now, &start("b")).unwrap();
+    assert_eq!(apply(&mut streams, now, &media("a", 1)).unwrap(), Applied::Ordinary);
+    assert_eq!(apply(&mut streams, now, &media("b", 1)).unwrap(), Applied::Audio);
+}
+
+#[test]
+fn a_stream_starts_plays_and_ends() {
+    let t0 = Instant::now();
+    let mut streams = Streams::new(StreamsConfig::default());
+    apply(&mut streams, t0, &start("a")).unwrap();
+    apply(&mut streams, t0, &media("a", 1)).unwrap();
+    apply(&mut streams, t0, &media("a", 2)).unwrap();
+    apply(&mut streams, t0, r#"{"event":"stop","stop":{"tag":"a"}}"#).unwrap();
+    let log = play(&mut streams, t0, t0 + 5000 * MS);
+    let texts: Vec<_> = log.iter().map(|(_, text)| text.as_str()).collect();
+    assert_eq!(texts, ["started a", "frame a 160", "frame a 160", "ended a 40", "over"]);
+    assert_eq!(log[3].0, 40);
+    assert_eq!(streams.next_deadline(), None);
+}
+
+#[test]
+fn a_new_start_of_the_same_tag_waits_until_the_old_audio_has_played() {
+    let t0 = Instant::now();
+    let mut streams = Streams::new(StreamsConfig::default());
+    for round in 0..2 {
+        apply(&mut streams, t0, &start("a")).unwrap();
+        for chunk in 1..=3 {
+            apply(&mut streams, t0, &media("a", chunk)).unwrap();
+        }
+        if round == 1 {
+            apply(&mut streams, t0, r#"{"event":"stop","stop":{"tag":"a"}}"#).unwrap();
+        }
+    }
+    let texts: Vec<_> = play(&mut streams, t0, t0 + 5000 * MS).into_iter().map(|(_, text)| text).collect();
+    let round = ["started a", "frame a 160", "frame a 160", "frame a 160", "ended a 60", "over"];
+    assert_eq!(texts, [round, round].concat());
+}
+
+#[test]
+fn streams_of_several_tags_play_on_one_grid() {
+    let t0 = Instant::now();
+    let mut streams = Streams::new(StreamsConfig::default());
+    for (tag, offset) in [("a", 0), ("b", 7)] {
+        let now = t0 + offset * MS;
+        play(&mut streams, t0, now);
+        apply(&mut streams, now, &start(tag)).unwrap();
+        for chunk in 1..=50 {
+            apply(&mut streams, now, &media(tag, chunk)).unwrap();
+        }
+    }
+    let log = play(&mut streams, t0, t0 + 500 * MS);
+    let times = |tag: &str| -> Vec<u128> {
+        log.iter().filter(|(_, text)| text.starts_with(&format!("frame {tag}"))).map(|(at, _)| *at).collect()
+    };
+    let (a, b) = (times("a"), times("b"));
+    assert!(b.len() > 20 && b.iter().all(|at| a.contains(at)), "a {a:?} b {b:?}");
+    assert!(a.windows(2).skip(1).all(|w| w[1] - w[0] == 20), "a {a:?}");
+}
+
+#[test]
+fn the_number_of_streams_is_bounded() {
+    let mut streams = Streams::new(StreamsConfig { max_streams: 2, ..StreamsConfig::default() });
+    let now = Instant::now();
+    apply(&mut streams, now, &start("a")).unwrap();
+    apply(&mut streams, now, &start("b")).unwrap();
+    let error = apply(&mut streams, now, &start("c")).unwrap_err().to_string();
+    assert_eq!(error, r#"media event: start of tag "c" would be stream 3 of this connection; max_streams is 2"#);
+}
+
+#[test]
+fn a_connection_that_goes_ends_what_was_playing() {
+    let t0 = Instant::now();
+    let mut streams = Streams::new(StreamsConfig::default());
+    apply(&mut streams, t0, &start("a")).unwrap();
+    apply(&mut streams, t0, &start("never played")).unwrap();
+    for chunk in 1..=10 {
+        apply(&mut streams, t0, &media("a", chunk)).unwrap();
+    }
+    play(&mut streams, t0, t0 + 30 * MS);
+    let mut ended = Vec::new();
+    streams.finish(&mut |output| {
+        if let Output::Ended { tag, duration } = output {
+            ended.push((tag.to_owned(), duration.as_millis()));
+        }
+    });
+    assert_eq!(ended, [("a".to_owned(), 40)]);
+    assert_eq!(streams.next_deadline(), None);
+}

@@ -1,0 +1,271 @@
+//! An audio unit: PCM between a route and Python. What is routed to it waits to be read; what is written to it is
+//! played in real time into what it is routed to.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::media::encoding::Encoding;
+use crate::media::resample::{Resampler, UnsupportedRate};
+use crate::media::stream::{Stream, StreamConfig};
+
+use super::mailbox::{Mailbox, Notice};
+use super::pacer::{Paced, Slot};
+use super::route::{Fanout, Origin, RouteError, RouteParams, Sink};
+use super::runtime::{Core, lock};
+
+/// Why audio was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum AudioUnitError {
+    /// The rate cannot be converted.
+    #[error(transparent)]
+    Rate(#[from] UnsupportedRate),
+    /// The playout buffer would be over its bound.
+    #[error(
+        "audio buffer is full: {queued} ms wait, {new} ms more would exceed buffer = {limit} ms; await drain() first"
+    )]
+    Full {
+        /// Milliseconds waiting.
+        queued: u128,
+        /// Milliseconds that were refused.
+        new: u128,
+        /// The bound in milliseconds.
+        limit: u128,
+    },
+    /// Written after `close`.
+    #[error("the audio unit is closed")]
+    Closed,
+}
+
+/// PCM between a route and Python.
+pub struct AudioUnit {
+    id: u64,
+    rate: u32,
+    limit: Duration,
+    mailbox: Arc<dyn Mailbox>,
+    core: Arc<Core>,
+    incoming: Mutex<Incoming>,
+    outgoing: Mutex<Outgoing>,
+    fanout: Fanout,
+    slot: Slot,
+}
+
+/// Frames that wait to be read.
+#[derive(Default)]
+struct Incoming {
+    frames: VecDeque<Vec<i16>>,
+    samples: usize,
+    discarded: u64,
+    closed: bool,
+}
+
+/// Samples that wait to be played.
+struct Outgoing {
+    stream: Stream,
+    key: u64,
+    frame: Vec<i16>,
+    /// Somebody wants to know when at most this many samples wait.
+    wanted: Option<usize>,
+    closed: bool,
+}
+
+impl AudioUnit {
+    /// A unit of this rate; `limit` bounds each direction.
+    pub fn new(
+        core: Arc<Core>,
+        mailbox: Arc<dyn Mailbox>,
+        rate: u32,
+        limit: Duration,
+    ) -> Result<Arc<Self>, AudioUnitError> {
+        Resampler::new(rate, 8000)?;
+        let stream = new_stream(rate, limit);
+        Ok(Arc::new(Self {
+            id: core.next_id(),
+            rate,
+            limit,
+            mailbox,
+            core,
+            incoming: Mutex::default(),
+            outgoing: Mutex::new(Outgoing { stream, key: 0, frame: Vec::new(), wanted: None, closed: false }),
+            fanout: Fanout::default(),
+            slot: Slot::new(),
+        }))
+    }
+
+    /// The id its notices carry.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Samples per second.
+    pub fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    fn time(&self, samples: u64) -> Duration {
+        Duration::from_secs_f64(samples as f64 / f64::from(self.rate))
+    }
+
+    /// Takes a frame from a route. False when the unit is closed.
+    pub(super) fn deliver(&self, pcm: &[i16]) -> bool {
+        let mut incoming = lock(&self.incoming);
+        if incoming.closed {
+            return false;
+        }
+        let was_empty = incoming.frames.is_empty();
+        incoming.samples += pcm.len();
+        incoming.frames.push_back(pcm.to_vec());
+        let limit = (self.limit.as_secs_f64() * f64::from(self.rate)) as usize;
+        // A reader that is too slow wants the newest audio: the oldest goes.
+        while incoming.samples > limit
+            && let Some(oldest) = incoming.frames.pop_front()
+        {
+            incoming.samples -= oldest.len();
+            incoming.discarded += oldest.len() as u64;
+        }
+        drop(incoming);
+        if was_empty {
+            self.mailbox.post_one(self.id, Notice::Readable);
+        }
+        true
+    }
+
+    /// The next frame that was routed here.
+    pub fn read(&self) -> Option<Vec<i16>> {
+        let mut incoming = lock(&self.incoming);
+        let frame = incoming.frames.pop_front()?;
+        incoming.samples -= frame.len();
+        Some(frame)
+    }
+
+    /// How much waits to be read.
+    pub fn readable(&self) -> Duration {
+        self.time(lock(&self.incoming).samples as u64)
+    }
+
+    /// How much was discarded because nobody read it.
+    pub fn discarded(&self) -> Duration {
+        self.time(lock(&self.incoming).discarded)
+    }
+
+    /// Queues samples (s16le) to be played. All or nothing.
+    pub fn write(self: &Arc<Self>, pcm: &[u8]) -> Result<(), AudioUnitError> {
+        let now = Instant::now();
+        let mut outgoing = lock(&self.outgoing);
+        if outgoing.closed {
+            return Err(AudioUnitError::Closed);
+        }
+        let (queued, new) = (outgoing.stream.buffered(), self.time(pcm.len() as u64 / 2));
+        if queued + new > self.limit {
+            let [queued, new, limit] = [queued, new, self.limit].map(|d| d.as_millis());
+            return Err(AudioUnitError::Full { queued, new, limit });
+        }
+        if outgoing.stream.is_stopping() {
+            outgoing.stream = new_stream(self.rate, self.limit);
+            outgoing.key += 1;
+        }
+        // Fails only for an odd number of bytes, which the caller has refused.
+        let _ = outgoing.stream.push(now, None, None, pcm);
+        let deadline = outgoing.stream.next_deadline();
+        drop(outgoing);
+        self.schedule(deadline);
+        Ok(())
+    }
+
+    /// What was written is all: its routes end their streams after it.
+    pub fn end(self: &Arc<Self>) {
+        let mut outgoing = lock(&self.outgoing);
+        outgoing.stream.stop(Instant::now());
+        let deadline = outgoing.stream.next_deadline();
+        drop(outgoing);
+        self.schedule(deadline);
+    }
+
+    /// Drops what was written and not played.
+    pub fn clear(&self) -> Duration {
+        let mut outgoing = lock(&self.outgoing);
+        let dropped = outgoing.stream.clear(Instant::now());
+        self.tell_writable(&mut outgoing);
+        self.time(dropped as u64)
+    }
+
+    /// How much was written and not played.
+    pub fn queued(&self) -> Duration {
+        lock(&self.outgoing).stream.buffered()
+    }
+
+    /// True when at most `below` waits; else `Notice::Writable` will come.
+    pub fn request_writable(&self, below: Duration) -> bool {
+        let mut outgoing = lock(&self.outgoing);
+        if outgoing.stream.buffered() <= below || outgoing.closed {
+            return true;
+        }
+        outgoing.wanted = Some((below.as_secs_f64() * f64::from(self.rate)) as usize);
+        false
+    }
+
+    /// Ends both directions; what waits is dropped.
+    pub fn close(&self) {
+        let mut incoming = lock(&self.incoming);
+        incoming.closed = true;
+        drop(incoming);
+        let mut outgoing = lock(&self.outgoing);
+        outgoing.closed = true;
+        outgoing.stream.clear(Instant::now());
+        self.tell_writable(&mut outgoing);
+        drop(outgoing);
+        self.fanout.close();
+    }
+
+    /// Adds a route to `sink`.
+    pub fn route(&self, sink: Sink, params: RouteParams) -> Result<(), RouteError> {
+        self.fanout.add(self.id, sink, params)
+    }
+
+    /// Removes the routes to `sink` with this tag, or all.
+    pub fn unroute(&self, sink: &Sink, tag: Option<&str>) {
+        self.fanout.remove(sink, tag);
+    }
+
+    fn schedule(self: &Arc<Self>, deadline: Option<Instant>) {
+        if let Some(at) = deadline {
+            self.core.pacer(self.id).schedule(Arc::<Self>::clone(self), at);
+        }
+    }
+
+    fn tell_writable(&self, outgoing: &mut Outgoing) {
+        let queued = (outgoing.stream.buffered().as_secs_f64() * f64::from(self.rate)).round() as usize;
+        if outgoing.wanted.take_if(|below| queued <= *below).is_some() {
+            self.mailbox.post_one(self.id, Notice::Writable);
+        }
+    }
+}
+
+fn new_stream(rate: u32, limit: Duration) -> Stream {
+    let config = StreamConfig { playout_delay: Duration::ZERO, max_buffered: limit, ..StreamConfig::default() };
+    Stream::new(String::new(), Encoding::Pcm { rate }, None, config)
+}
+
+impl Paced for AudioUnit {
+    fn tick(&self, now: Instant) -> Option<Instant> {
+        let mut outgoing = lock(&self.outgoing);
+        if outgoing.closed || outgoing.stream.next_deadline().is_none_or(|at| at > now) {
+            return outgoing.stream.next_deadline().filter(|_| !outgoing.closed);
+        }
+        let Outgoing { stream, frame, key, .. } = &mut *outgoing;
+        let tick = stream.tick(now, frame);
+        if tick.played {
+            self.fanout.frame(Origin { key: *key, tag: "", custom: None, rate: self.rate }, frame);
+            self.fanout.flush(now);
+        }
+        if tick.ended_stream {
+            self.fanout.over(*key);
+        }
+        self.tell_writable(&mut outgoing);
+        outgoing.stream.next_deadline()
+    }
+
+    fn slot(&self) -> &Slot {
+        &self.slot
+    }
+}

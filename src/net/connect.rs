@@ -1,0 +1,246 @@
+//! Making an outgoing connection: name, TCP, TLS, HTTP upgrade, each with its time-out and an error that says what
+//! failed and where.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use crate::proto::handshake::{Accepted, ClientRequest, HandshakeError, RequestError, ResponseParser};
+use crate::proto::{Host, Role, Url};
+
+use super::connection::Connection;
+use super::driver::{Ends, addresses};
+use super::error::{Failure, Stage};
+use super::mailbox::{Closed, Mailbox, Notice};
+use super::options::Options;
+use super::runtime::Core;
+use super::tls;
+
+/// Where to connect to and what to ask for.
+pub struct Target {
+    /// The address.
+    pub url: Url,
+    /// Subprotocols offered.
+    pub protocols: Vec<String>,
+    /// Further headers of the request.
+    pub headers: Vec<(String, String)>,
+    /// TLS settings, for `wss`.
+    pub tls: Option<Arc<ClientConfig>>,
+    /// The name to check the certificate for, instead of the host of the URL.
+    pub server_name: Option<ServerName<'static>>,
+    /// Whether a server that chooses no subprotocol is refused.
+    pub require_protocol: bool,
+}
+
+/// A socket after its handshake.
+struct Upgraded {
+    socket: TcpStream,
+    tls: Option<rustls::Connection>,
+    accepted: Accepted,
+}
+
+impl Connection {
+    /// Begins to connect. Fails only for what can be told without the network: the request itself, and the trace file.
+    pub fn connect(
+        core: Arc<Core>,
+        mailbox: Arc<dyn Mailbox>,
+        target: Target,
+        options: Options,
+    ) -> Result<Arc<Self>, ConnectError> {
+        let request = target.request();
+        request.encode()?;
+        let connection = Self::new(core, mailbox, Role::Client, options)?;
+        let task = Arc::clone(&connection);
+        connection.core.handle().spawn(async move {
+            let upgraded = tokio::select! {
+                result = target.upgrade(&task.options) => result,
+                () = task.cancelled() => Err(Failure::Cancelled),
+            };
+            match upgraded.and_then(|upgraded| task.opened(upgraded)) {
+                Ok(ends) => task.run(ends).await,
+                Err(failure) if task.is_aborted() => {
+                    drop(failure);
+                    task.finish(Ok(Closed::abnormal()));
+                }
+                Err(failure) => task.finish(Err(failure)),
+            }
+        });
+        Ok(connection)
+    }
+
+    fn opened(&self, upgraded: Upgraded) -> Result<Ends, Failure> {
+        let Upgraded { socket, tls, accepted } = upgraded;
+        let addresses = addresses(&socket).map_err(Failure::Transport)?;
+        let (ends, io) = Ends::new(socket, tls, accepted.rest, self);
+        let notice = Notice::Open {
+            protocol: accepted.protocol.unwrap_or_default(),
+            extensions: String::new(),
+            headers: accepted.headers,
+        };
+        self.open(io, addresses, notice);
+        Ok(ends)
+    }
+}
+
+/// Why connecting could not even begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The request cannot be written.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The trace file cannot be opened.
+    #[error(transparent)]
+    Trace(#[from] io::Error),
+}
+
+impl Target {
+    fn request(&self) -> ClientRequest {
+        let mut headers = self.headers.clone();
+        let given = |name: &str| self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+        if let Some(value) = self.url.basic_authorization().filter(|_| !given("Authorization")) {
+            headers.push(("Authorization".to_owned(), value));
+        }
+        ClientRequest {
+            host: self.url.host_header(),
+            path_and_query: self.url.path_and_query().to_owned(),
+            protocols: self.protocols.clone(),
+            headers,
+        }
+    }
+
+    async fn upgrade(&self, options: &Options) -> Result<Upgraded, Failure> {
+        let stage = within(options.connect_timeout, async {
+            let socket = self.tcp().await?;
+            // Frames are small and wanted now.
+            let _ = socket.set_nodelay(true);
+            match &self.tls {
+                Some(config) if self.url.secure() => self.tls(socket, config).await.map(Stream::Tls),
+                _ => Ok(Stream::Plain(socket)),
+            }
+        });
+        let stream = stage.await.unwrap_or_else(|limit| Err(self.late(Stage::Connect, limit)))?;
+        within(options.handshake_timeout, self.handshake(stream))
+            .await
+            .unwrap_or_else(|limit| Err(self.late(Stage::Handshake, limit)))
+    }
+
+    async fn tcp(&self) -> Result<TcpStream, Failure> {
+        let port = self.url.port();
+        let candidates: Vec<SocketAddr> = match self.url.host() {
+            Host::Ip(ip) => vec![SocketAddr::new(*ip, port)],
+            Host::Name(name) => match lookup_host((name.as_str(), port)).await {
+                Ok(found) => found.collect(),
+                Err(source) => return Err(Failure::Resolve { host: name.clone(), source }),
+            },
+        };
+        let mut attempts = Vec::new();
+        let mut errno = None;
+        for address in candidates {
+            match TcpStream::connect(address).await {
+                Ok(socket) => return Ok(socket),
+                Err(error) => {
+                    errno = error.raw_os_error();
+                    attempts.push(format!("{address}: {error}"));
+                }
+            }
+        }
+        let attempts = if attempts.is_empty() { "the name has no address".to_owned() } else { attempts.join("; ") };
+        Err(Failure::Connect { host: self.host(), port, attempts, errno })
+    }
+
+    async fn tls(
+        &self,
+        socket: TcpStream,
+        config: &Arc<ClientConfig>,
+    ) -> Result<Box<tokio_rustls::client::TlsStream<TcpStream>>, Failure> {
+        let failed = |reason: String| Failure::Tls { host: self.host(), port: self.url.port(), reason };
+        let name = match (&self.server_name, self.url.host()) {
+            (Some(name), _) => name.clone(),
+            (None, Host::Ip(ip)) => ServerName::from(*ip),
+            (None, Host::Name(name)) => {
+                ServerName::try_from(name.clone()).map_err(|_| failed(format!("{name:?} is not a DNS name")))?
+            }
+        };
+        match TlsConnector::from(Arc::clone(config)).connect(name, socket).await {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(error) => Err(failed(tls::reason(&error))),
+        }
+    }
+
+    async fn handshake(&self, mut stream: Stream) -> Result<Upgraded, Failure> {
+        let failed = |error| Failure::Handshake { host: self.host(), port: self.url.port(), error };
+        let (bytes, key) = self.request().encode()?;
+        let mut parser = ResponseParser::new(&key, &self.protocols);
+        let accepted = match &mut stream {
+            Stream::Plain(socket) => exchange(socket, &bytes, &mut parser).await,
+            Stream::Tls(socket) => exchange(socket.as_mut(), &bytes, &mut parser).await,
+        };
+        let accepted = accepted.map_err(Failure::Transport)?.map_err(failed)?;
+        if self.require_protocol && accepted.protocol.is_none() && !self.protocols.is_empty() {
+            return Err(Failure::NoProtocol { offered: self.protocols.join(", ") });
+        }
+        let (socket, tls) = match stream {
+            Stream::Plain(socket) => (socket, None),
+            Stream::Tls(stream) => {
+                let (socket, tls) = stream.into_inner();
+                (socket, Some(rustls::Connection::from(tls)))
+            }
+        };
+        Ok(Upgraded { socket, tls, accepted })
+    }
+
+    fn host(&self) -> String {
+        match self.url.host() {
+            Host::Name(name) => name.clone(),
+            Host::Ip(IpAddr::V4(ip)) => ip.to_string(),
+            Host::Ip(IpAddr::V6(ip)) => format!("[{ip}]"),
+        }
+    }
+
+    fn late(&self, stage: Stage, seconds: Duration) -> Failure {
+        Failure::Timeout { host: self.host(), port: self.url.port(), stage, seconds }
+    }
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+}
+
+/// Sends the request and reads the response.
+async fn exchange(
+    stream: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin),
+    request: &[u8],
+    parser: &mut ResponseParser,
+) -> io::Result<Result<Accepted, HandshakeError>> {
+    stream.write_all(request).await?;
+    stream.flush().await?;
+    let mut buffer = [0; 4096];
+    loop {
+        let n = stream.read(&mut buffer).await?;
+        if n == 0 {
+            return Ok(Err(parser.eof()));
+        }
+        match parser.feed(&buffer[..n]) {
+            Ok(None) => {}
+            Ok(Some(accepted)) => return Ok(Ok(accepted)),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+}
+
+/// The result of `work`, or the limit that ran out.
+pub(super) async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Result<T, Duration> {
+    match limit {
+        None => Ok(work.await),
+        Some(limit) => timeout(limit, work).await.map_err(|_| limit),
+    }
+}

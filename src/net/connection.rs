@@ -1,0 +1,303 @@
+//! The shared handle on one connection: what any thread may ask of it. Its socket belongs to its task (`driver`).
+//!
+//! Locks, in the order in which they may nest: streams, legs of a route, io. The reader and the pacer lock streams,
+//! the pacer then the legs, and a leg the io of its target. Nothing is locked while waiting.
+
+mod play;
+mod send;
+
+pub(super) use send::Delivery;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
+
+use tokio::sync::{Notify, oneshot};
+
+use crate::proto::{CloseFrame, Role};
+use crate::session::Streams;
+
+use super::driver;
+use super::error::Failure;
+use super::io::Io;
+use super::mailbox::{Closed, Mailbox, Notice};
+use super::options::Options;
+use super::pacer::Slot;
+use super::route::Fanout;
+use super::runtime::{Core, lock};
+use super::stats::{Snapshot, Stats};
+use super::trace::{Direction, Trace};
+
+/// One connection, either role, at any time of its life.
+pub struct Connection {
+    id: u64,
+    role: Role,
+    pub(super) core: Arc<Core>,
+    mailbox: Arc<dyn Mailbox>,
+    pub(super) options: Options,
+    phase: Mutex<Phase>,
+    /// Wakes the task: something to write, reading may go on, or the end was asked for.
+    pub(super) wake: Notify,
+    cancelled: AtomicBool,
+    /// `close` was called: messages are dropped from here on, as browsers do.
+    closing: AtomicBool,
+    aborted: AtomicBool,
+    /// Bytes of messages that the application has not handled, and whether reading waits for it.
+    unhandled: AtomicUsize,
+    paused: AtomicBool,
+    drain_wanted: AtomicBool,
+    pub(super) streams: Option<Mutex<Streams>>,
+    fanout: Fanout,
+    /// Tags of outgoing streams, each with the source that claimed it.
+    out_tags: Mutex<HashMap<String, u64>>,
+    slot: Slot,
+    pub(super) stats: Stats,
+    pub(super) trace: Option<Trace>,
+    addresses: OnceLock<(SocketAddr, SocketAddr)>,
+    /// An accepted connection waits for this before it reads.
+    starter: Mutex<Option<oneshot::Sender<()>>>,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("id", &self.id).field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
+enum Phase {
+    /// Not open yet. Media messages wait here, so that a route to a connection that is being made loses nothing.
+    Connecting {
+        media: Vec<Vec<u8>>,
+        bytes: usize,
+    },
+    Open(Box<Io>),
+    /// Bytes "sent" after the end: WHATWG counts them as buffered.
+    Closed {
+        swallowed: usize,
+    },
+}
+
+/// What a message costs besides its payload while it waits for the application.
+pub(super) const MESSAGE_OVERHEAD: usize = 128;
+
+impl Connection {
+    pub(super) fn new(
+        core: Arc<Core>,
+        mailbox: Arc<dyn Mailbox>,
+        role: Role,
+        options: Options,
+    ) -> std::io::Result<Arc<Self>> {
+        let trace = options.trace.as_deref().map(|path| Trace::open(path, &core.files)).transpose()?;
+        let connection = Arc::new(Self {
+            id: core.next_id(),
+            role,
+            mailbox,
+            phase: Mutex::new(Phase::Connecting { media: Vec::new(), bytes: 0 }),
+            wake: Notify::new(),
+            cancelled: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            aborted: AtomicBool::new(false),
+            unhandled: AtomicUsize::new(0),
+            paused: AtomicBool::new(false),
+            drain_wanted: AtomicBool::new(false),
+            streams: options.media.map(|config| Mutex::new(Streams::new(config))),
+            fanout: Fanout::default(),
+            out_tags: Mutex::default(),
+            slot: Slot::new(),
+            stats: Stats::default(),
+            trace,
+            addresses: OnceLock::new(),
+            starter: Mutex::default(),
+            options,
+            core,
+        });
+        connection.core.add(&connection);
+        Ok(connection)
+    }
+
+    /// The id its notices carry.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Which side of the handshake we are.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Local and remote address, when there is a socket.
+    pub fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        self.addresses.get().copied()
+    }
+
+    /// Begins the close handshake, or ends the attempt to connect. `None` sends no code.
+    pub fn close(&self, code: Option<u16>, reason: &str) {
+        let frame = code.map(|code| CloseFrame::new(code, reason));
+        if let Some(trace) = &self.trace {
+            trace.note(
+                Direction::Sent,
+                "close",
+                &frame.as_ref().map_or_else(String::new, |f| format!("{} {}", f.code, f.reason)),
+            );
+        }
+        self.closing.store(true, Ordering::Release);
+        // A code that must not be on the wire is refused by whoever offers close() to users.
+        if self.with_open(|io| drop(io.outbound.close(frame))).is_none() {
+            self.cancelled.store(true, Ordering::Release);
+        }
+        self.wake.notify_one();
+        // A connection that nobody started cannot see the close: it starts now, to end.
+        self.start();
+    }
+
+    /// Closes from inside: no user chose the code.
+    pub(super) fn close_internal(&self, code: u16, reason: &str) {
+        self.close(Some(code), reason);
+    }
+
+    /// Drops the TCP connection; `Notice::Close` 1006 follows.
+    pub fn abort(&self) {
+        self.aborted.store(true, Ordering::Release);
+        self.cancelled.store(true, Ordering::Release);
+        self.wake.notify_one();
+        self.start();
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_aborted(&self) -> bool {
+        self.aborted.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(&*lock(&self.phase), Phase::Closed { .. })
+    }
+
+    /// Returns when the attempt to connect was given up by `close`.
+    pub(super) async fn cancelled(&self) {
+        while !self.cancelled.load(Ordering::Acquire) {
+            self.wake.notified().await;
+        }
+    }
+
+    /// Begins to read an accepted connection; `Notice::Open` follows. Later calls do nothing.
+    pub fn start(&self) {
+        if let Some(starter) = lock(&self.starter).take() {
+            let _ = starter.send(());
+        }
+    }
+
+    pub(super) fn wait_for_start(&self) -> oneshot::Receiver<()> {
+        let (starter, started) = oneshot::channel();
+        *lock(&self.starter) = Some(starter);
+        started
+    }
+
+    /// A message that costs this much was posted.
+    pub(super) fn charge(&self, cost: usize) {
+        let unhandled = self.unhandled.fetch_add(cost, Ordering::AcqRel) + cost;
+        if unhandled > self.options.receive_buffer {
+            self.paused.store(true, Ordering::Release);
+            // The application may have handled everything just before the flag was set.
+            self.resume_if_low();
+        }
+    }
+
+    /// The application has handled messages that cost this much.
+    pub fn release(&self, cost: usize) {
+        let before = self.unhandled.fetch_sub(cost, Ordering::AcqRel);
+        debug_assert!(before >= cost, "released more than was charged");
+        self.resume_if_low();
+    }
+
+    fn resume_if_low(&self) {
+        if self.paused.load(Ordering::Acquire)
+            && self.unhandled.load(Ordering::Acquire) <= self.options.receive_buffer / 4
+            && self.paused.swap(false, Ordering::AcqRel)
+        {
+            self.wake.notify_one();
+        }
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Acquire)
+    }
+
+    /// What a message of this length costs.
+    pub fn cost(length: usize) -> usize {
+        length + MESSAGE_OVERHEAD
+    }
+
+    /// The handshake is done: from here on messages can be sent.
+    pub(super) fn open(&self, mut io: Io, addresses: (SocketAddr, SocketAddr), notice: Notice) {
+        let _ = self.addresses.set(addresses);
+        let mut phase = lock(&self.phase);
+        if let Phase::Connecting { media, .. } = &mut *phase {
+            for json in media.drain(..) {
+                if let Ok(text) = std::str::from_utf8(&json) {
+                    let _ = io.outbound.text(text);
+                }
+            }
+        }
+        *phase = Phase::Open(Box::new(io));
+        drop(phase);
+        self.mailbox.post_one(self.id, notice);
+    }
+
+    pub(super) fn set_addresses(&self, addresses: (SocketAddr, SocketAddr)) {
+        let _ = self.addresses.set(addresses);
+    }
+
+    pub(super) fn post(&self, notices: &mut Vec<Notice>) {
+        if !notices.is_empty() {
+            self.mailbox.post(self.id, notices);
+        }
+    }
+
+    /// The connection has ended: the last thing its task does with it.
+    pub(super) fn finish(&self, result: Result<Closed, Failure>) {
+        *lock(&self.phase) = Phase::Closed { swallowed: 0 };
+        let now = Instant::now();
+        let mut notices = Vec::new();
+        if let Some(streams) = &self.streams {
+            let mut streams = lock(streams);
+            streams.finish(&mut |output| self.play(now, &output, &mut notices));
+        }
+        self.fanout.close();
+        if self.take_drain_request() {
+            notices.push(Notice::Drained);
+        }
+        let closed = result.unwrap_or_else(|failure| {
+            notices.push(Notice::Error(failure));
+            Closed::abnormal()
+        });
+        notices.push(Notice::Close(closed));
+        self.post(&mut notices);
+        self.core.remove(self.id);
+    }
+
+    /// Counters at this moment.
+    pub fn statistics(&self) -> Snapshot {
+        let mut snapshot = self.stats.snapshot();
+        if let Some(streams) = &self.streams {
+            let counters = lock(streams).counters();
+            snapshot.media_frames_received = counters.received;
+            snapshot.media_lost = counters.lost;
+            snapshot.media_duplicates = counters.duplicates;
+            snapshot.media_discarded = counters.discarded;
+        }
+        snapshot
+    }
+
+    /// Runs the task of an open connection to its end.
+    pub(super) async fn run(self: Arc<Self>, ends: driver::Ends) {
+        let (result, rest) = driver::Driver::new(Arc::clone(&self), ends).run().await;
+        self.finish(result);
+        // The application knows; what is left is manners towards the peer.
+        rest.linger().await;
+    }
+}

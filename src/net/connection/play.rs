@@ -1,0 +1,98 @@
+//! Audio of a connection: what arrives is played into its routes; routes of others claim their tags here.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::net::mailbox::Notice;
+use crate::net::pacer::{Paced, Slot};
+use crate::net::route::{Origin, RouteError, RouteParams, Sink};
+use crate::net::runtime::lock;
+use crate::session::Output;
+
+use super::Connection;
+
+impl Connection {
+    /// Routes the audio that arrives here to `sink`.
+    pub fn route(&self, sink: Sink, params: RouteParams) -> Result<(), RouteError> {
+        if self.is_closed() {
+            return Err(RouteError::Closed);
+        }
+        self.fanout.add(self.id, sink, params)
+    }
+
+    /// Removes the routes to `sink` with this tag, or all.
+    pub fn unroute(&self, sink: &Sink, tag: Option<&str>) {
+        self.fanout.remove(sink, tag);
+    }
+
+    /// Drops buffered incoming audio of one tag, or of all; answers how much.
+    pub fn clear_media(&self, tag: Option<&str>) -> Duration {
+        self.streams.as_ref().map_or(Duration::ZERO, |streams| lock(streams).clear(Instant::now(), tag))
+    }
+
+    /// `source` sends to this connection with `tag`.
+    pub(in crate::net) fn claim_tag(&self, tag: &str, source: u64) -> Result<(), RouteError> {
+        if self.is_closed() {
+            return Err(RouteError::Closed);
+        }
+        let mut tags = lock(&self.out_tags);
+        match tags.get(tag) {
+            Some(&owner) if owner != source => Err(RouteError::TagTaken(tag.to_owned())),
+            _ => {
+                tags.insert(tag.to_owned(), source);
+                Ok(())
+            }
+        }
+    }
+
+    pub(in crate::net) fn release_tag(&self, tag: &str, source: u64) {
+        let mut tags = lock(&self.out_tags);
+        if tags.get(tag) == Some(&source) {
+            tags.remove(tag);
+        }
+    }
+
+    /// The streams have something to play at `at`.
+    pub(in crate::net) fn schedule(self: &Arc<Self>, at: Option<Instant>) {
+        if let Some(at) = at {
+            self.core.pacer(self.id).schedule(Arc::<Self>::clone(self), at);
+        }
+    }
+
+    pub(super) fn play(&self, now: Instant, output: &Output<'_>, notices: &mut Vec<Notice>) {
+        match *output {
+            Output::Started { tag, encoding, custom } => notices.push(Notice::MediaStarted {
+                tag: tag.to_owned(),
+                encoding: encoding.wire_name(),
+                custom: custom.map(str::to_owned),
+            }),
+            Output::Frame { key, tag, custom, rate, pcm } => {
+                self.fanout.frame(Origin { key, tag, custom, rate }, pcm);
+            }
+            Output::Ended { tag, duration } => notices.push(Notice::MediaEnded { tag: tag.to_owned(), duration }),
+            Output::Over { key } => {
+                self.fanout.flush(now);
+                self.fanout.over(key);
+            }
+        }
+    }
+}
+
+impl Paced for Connection {
+    fn tick(&self, now: Instant) -> Option<Instant> {
+        let streams = self.streams.as_ref()?;
+        let mut notices = Vec::new();
+        let mut streams = lock(streams);
+        if streams.next_deadline().is_none_or(|at| at > now) {
+            return streams.next_deadline();
+        }
+        streams.tick(now, &mut |output| self.play(now, &output, &mut notices));
+        self.fanout.flush(now);
+        self.post(&mut notices);
+        streams.next_deadline()
+    }
+
+    fn slot(&self) -> &Slot {
+        &self.slot
+    }
+}

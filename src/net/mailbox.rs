@@ -1,0 +1,104 @@
+//! What the core tells the application, and where it puts it. Implemented by the bridge to asyncio and by tests.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Connection, Failure};
+
+/// How a connection ended (WHATWG `CloseEvent`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// The peer's close code; 1005 when it gave none, 1006 when there was no close handshake.
+    pub code: u16,
+    /// The peer's reason.
+    pub reason: String,
+    /// Whether the close handshake was completed.
+    pub was_clean: bool,
+}
+
+impl Closed {
+    /// The end without a close handshake.
+    pub fn abnormal() -> Self {
+        Self { code: 1006, reason: String::new(), was_clean: false }
+    }
+}
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Notice {
+    /// The connection is open.
+    Open {
+        /// Subprotocol, or empty.
+        protocol: String,
+        /// Extensions in use, or empty.
+        extensions: String,
+        /// Headers of the peer's handshake.
+        headers: Vec<(String, String)>,
+    },
+    /// A text message.
+    Text(String),
+    /// A binary message.
+    Binary(Vec<u8>),
+    /// A failure; followed by `Close` unless it is a media error.
+    Error(Failure),
+    /// The connection is closed: the last notice of a connection.
+    Close(Closed),
+    /// An incoming audio stream starts playing.
+    MediaStarted {
+        /// Its tag.
+        tag: String,
+        /// Wire name of its encoding.
+        encoding: &'static str,
+        /// Custom parameters as JSON text.
+        custom: Option<String>,
+    },
+    /// An incoming audio stream ended.
+    MediaEnded {
+        /// Its tag.
+        tag: String,
+        /// How much of it was played.
+        duration: Duration,
+    },
+    /// All that was sent is with the operating system.
+    Drained,
+    /// A pong that answers a ping of the application.
+    Pong(Vec<u8>),
+    /// A listener accepted a connection; it reads nothing before `Connection::start`.
+    Incoming {
+        /// The connection.
+        connection: Arc<Connection>,
+        /// Path and query of the request.
+        path: String,
+        /// Headers of the request.
+        headers: Vec<(String, String)>,
+        /// The peer.
+        peer: SocketAddr,
+    },
+    /// A listener refused a connection.
+    Refused {
+        /// Why.
+        reason: String,
+        /// The peer.
+        peer: SocketAddr,
+    },
+    /// A listener has stopped: the last notice of a listener.
+    Stopped,
+    /// An audio unit has frames to read.
+    Readable,
+    /// An audio unit has room again.
+    Writable,
+    /// A player or a recorder is done.
+    Finished(Option<String>),
+}
+
+/// Takes notices for one event loop. Posting never blocks and never takes the GIL.
+pub trait Mailbox: Send + Sync {
+    /// Takes all of `notices`, in order, for the object `id`.
+    fn post(&self, id: u64, notices: &mut Vec<Notice>);
+
+    /// Takes one notice.
+    fn post_one(&self, id: u64, notice: Notice) {
+        self.post(id, &mut vec![notice]);
+    }
+}

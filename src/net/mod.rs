@@ -1,0 +1,37 @@
+//! Sockets, TLS, the clock and the routes: the only layer that names tokio. No Python here.
+//!
+//! A connection is one `Connection` handle (shared, any thread) and one task (`driver`) that owns its socket.
+//! What the application has to know is posted to its `Mailbox`.
+
+mod audio;
+mod connect;
+mod connection;
+mod driver;
+mod error;
+mod files;
+mod io;
+mod mailbox;
+mod options;
+mod pacer;
+mod player;
+mod recorder;
+mod route;
+mod runtime;
+mod server;
+mod stats;
+mod tls;
+mod trace;
+
+pub use audio::{AudioUnit, AudioUnitError};
+pub use connect::{ConnectError, Target};
+pub use connection::Connection;
+pub use error::{Failure, Stage};
+pub use mailbox::{Closed, Mailbox, Notice};
+pub use options::Options;
+pub use player::{Player, PlayerError};
+pub use recorder::Recorder;
+pub use route::{RouteError, RouteParams, Sink};
+pub use runtime::{Core, core, forget_after_fork, generation, shutdown};
+pub use server::{Listener, ListenerOptions};
+pub use stats::Snapshot;
+pub use tls::{TlsError, client_config, server_config};

@@ -1,0 +1,277 @@
+//! The routes of one source: to whom its audio goes, converted to what each of them wants.
+//! A source (a connection, a player, an audio unit) ticks; its frames come here and leave for every leg.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use crate::media::encoding::Encoding;
+use crate::media::mixer::Mixer;
+use crate::media::resample::{Resampler, UnsupportedRate};
+use crate::session::OutStream;
+
+use super::audio::AudioUnit;
+use super::connection::{Connection, Delivery};
+use super::recorder::Recorder;
+use super::runtime::lock;
+
+/// Somewhere audio can go.
+#[derive(Clone)]
+pub enum Sink {
+    /// Into a WebSocket, as a media stream.
+    Socket(Arc<Connection>),
+    /// Into a file.
+    Recorder(Arc<Recorder>),
+    /// To Python.
+    Unit(Arc<AudioUnit>),
+}
+
+impl Sink {
+    /// Whether both are the same object. Ids are unique in a process.
+    fn id(&self) -> u64 {
+        match self {
+            Self::Socket(connection) => connection.id(),
+            Self::Recorder(recorder) => recorder.id(),
+            Self::Unit(unit) => unit.id(),
+        }
+    }
+}
+
+/// How audio is sent along a route (`SendMediaParameters` of `VoxEngine`).
+#[derive(Debug, Clone)]
+pub struct RouteParams {
+    /// Encoding of the outgoing stream; only a WebSocket has one.
+    pub encoding: Encoding,
+    /// Its tag; `None` takes over the tag of the stream that is sent on.
+    pub tag: Option<String>,
+    /// JSON text of its custom parameters; `None` takes over those of the stream that is sent on.
+    pub custom: Option<String>,
+}
+
+/// Why a route cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RouteError {
+    /// No conversion between the rates.
+    #[error(transparent)]
+    Rate(#[from] UnsupportedRate),
+    /// Two sources would feed one outgoing stream.
+    #[error("another source already sends to this WebSocket with tag {0:?}; give each route a tag of its own")]
+    TagTaken(String),
+    /// The target is closed.
+    #[error("the target of the route is closed")]
+    Closed,
+}
+
+/// What a frame belongs to, as its source knows it.
+#[derive(Clone, Copy)]
+pub(super) struct Origin<'a> {
+    /// Tells the streams of a source apart.
+    pub(super) key: u64,
+    pub(super) tag: &'a str,
+    pub(super) custom: Option<&'a str>,
+    pub(super) rate: u32,
+}
+
+/// All routes of one source.
+#[derive(Default)]
+pub(super) struct Fanout {
+    legs: Mutex<Vec<Leg>>,
+}
+
+impl Fanout {
+    /// Adds a route, or replaces the one to the same sink with the same tag.
+    pub(super) fn add(&self, source: u64, sink: Sink, params: RouteParams) -> Result<(), RouteError> {
+        let mut legs = lock(&self.legs);
+        if let Some(old) = legs.iter().position(|leg| leg.sink.id() == sink.id() && leg.params.tag == params.tag) {
+            legs.remove(old).end();
+        }
+        legs.push(Leg::new(source, sink, params)?);
+        Ok(())
+    }
+
+    /// Removes the routes to `sink`: that with this tag, or all.
+    pub(super) fn remove(&self, sink: &Sink, tag: Option<&str>) {
+        let mut legs = lock(&self.legs);
+        let gone = |leg: &mut Leg| leg.sink.id() == sink.id() && (tag.is_none() || leg.params.tag.as_deref() == tag);
+        for leg in legs.extract_if(.., gone) {
+            leg.end();
+        }
+    }
+
+    /// Takes one frame of one stream of this source.
+    pub(super) fn frame(&self, origin: Origin<'_>, pcm: &[i16]) {
+        for leg in lock(&self.legs).iter_mut() {
+            leg.take(origin, pcm);
+        }
+    }
+
+    /// Sends what `frame` brought since the last time, mixed; routes whose target has gone are taken down.
+    pub(super) fn flush(&self, now: Instant) {
+        lock(&self.legs).retain_mut(|leg| leg.send(now));
+    }
+
+    /// A stream of this source is over: a target that got nothing else is told so.
+    pub(super) fn over(&self, key: u64) {
+        for leg in lock(&self.legs).iter_mut() {
+            leg.over(key);
+        }
+    }
+
+    /// The source is gone: every outgoing stream ends.
+    pub(super) fn close(&self) {
+        for leg in lock(&self.legs).drain(..) {
+            leg.end();
+        }
+    }
+}
+
+/// One stream of the source on its way to one target.
+struct Input {
+    key: u64,
+    resampler: Resampler,
+}
+
+/// One route.
+struct Leg {
+    sink: Sink,
+    params: RouteParams,
+    /// The source it belongs to: what it claimed at the target is given back under this id.
+    source: u64,
+    rate: u32,
+    inputs: Vec<Input>,
+    mixer: Mixer,
+    /// Streams that gave a frame since the last `send`.
+    gave: usize,
+    pcm: Vec<i16>,
+    converted: Vec<i16>,
+    stream: OutStream,
+    tag: String,
+    custom: Option<String>,
+    json: Vec<u8>,
+}
+
+impl Leg {
+    fn new(source: u64, sink: Sink, params: RouteParams) -> Result<Self, RouteError> {
+        let rate = match &sink {
+            Sink::Socket(connection) => {
+                connection.claim_tag(params.tag.as_deref().unwrap_or_default(), source)?;
+                params.encoding.sample_rate()
+            }
+            Sink::Recorder(recorder) => recorder.rate(),
+            Sink::Unit(unit) => unit.rate(),
+        };
+        Ok(Self {
+            sink,
+            stream: OutStream::new(params.encoding),
+            params,
+            source,
+            rate,
+            inputs: Vec::new(),
+            mixer: Mixer::default(),
+            gave: 0,
+            pcm: Vec::new(),
+            converted: Vec::new(),
+            tag: String::new(),
+            custom: None,
+            json: Vec::new(),
+        })
+    }
+
+    fn take(&mut self, origin: Origin<'_>, pcm: &[i16]) {
+        let Some(index) = self.input(origin) else { return };
+        self.converted.clear();
+        self.inputs[index].resampler.process_into(pcm, &mut self.converted);
+        self.gave += 1;
+        match self.gave {
+            1 => std::mem::swap(&mut self.pcm, &mut self.converted),
+            // One stream is the rule; only a second one makes a mix of it.
+            2 => {
+                self.mixer.add(&self.pcm);
+                self.mixer.add(&self.converted);
+            }
+            _ => self.mixer.add(&self.converted),
+        }
+    }
+
+    /// The input of a stream, made when it is new.
+    fn input(&mut self, origin: Origin<'_>) -> Option<usize> {
+        if let Some(index) = self.inputs.iter().position(|input| input.key == origin.key) {
+            return Some(index);
+        }
+        // The rates of sources and targets are checked where they are made; one that cannot be converted has been
+        // refused there.
+        let mut resampler = Resampler::new(origin.rate, self.rate).ok()?;
+        // 20 ms in, 20 ms out, each time.
+        resampler.prime();
+        if self.inputs.is_empty() {
+            self.tag = self.params.tag.clone().unwrap_or_else(|| origin.tag.to_owned());
+            self.custom = self.params.custom.clone().or_else(|| origin.custom.map(str::to_owned));
+        }
+        self.inputs.push(Input { key: origin.key, resampler });
+        Some(self.inputs.len() - 1)
+    }
+
+    /// False when the target has gone.
+    fn send(&mut self, now: Instant) -> bool {
+        match std::mem::take(&mut self.gave) {
+            0 => return self.is_alive(),
+            1 => {}
+            _ => self.mixer.take_into(&mut self.pcm),
+        }
+        if self.pcm.is_empty() {
+            return self.is_alive();
+        }
+        match &self.sink {
+            Sink::Recorder(recorder) => recorder.frame(now, &self.pcm),
+            Sink::Unit(unit) => unit.deliver(&self.pcm),
+            Sink::Socket(connection) => {
+                if !self.stream.is_running() {
+                    self.json.clear();
+                    self.stream.start(&self.tag, self.custom.as_deref(), &mut self.json);
+                    if connection.send_media(&self.json, None) == Delivery::Gone {
+                        return false;
+                    }
+                }
+                self.json.clear();
+                self.stream.media(&self.pcm, &mut self.json);
+                let frame = Some((self.pcm.len(), self.rate));
+                connection.send_media(&self.json, frame) != Delivery::Gone
+            }
+        }
+    }
+
+    fn is_alive(&self) -> bool {
+        match &self.sink {
+            Sink::Socket(connection) => !connection.is_closed(),
+            Sink::Recorder(_) | Sink::Unit(_) => true,
+        }
+    }
+
+    fn over(&mut self, key: u64) {
+        self.inputs.retain(|input| input.key != key);
+        if self.inputs.is_empty() {
+            self.stop();
+        }
+    }
+
+    fn stop(&mut self) {
+        if let Sink::Socket(connection) = &self.sink
+            && self.stream.is_running()
+        {
+            self.json.clear();
+            self.stream.stop(&mut self.json);
+            connection.send_media(&self.json, None);
+        }
+    }
+
+    fn end(mut self) {
+        self.stop();
+    }
+}
+
+impl Drop for Leg {
+    fn drop(&mut self) {
+        if let Sink::Socket(connection) = &self.sink {
+            connection.release_tag(self.params.tag.as_deref().unwrap_or_default(), self.source);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What all connections of a process share: the tokio runtime, the pacers, the file thread, and the list of what is
+//! open. Made when first needed, forgotten after a fork, stopped at interpreter exit.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Runtime};
+
+use super::connection::Connection;
+use super::files::Files;
+use super::pacer::Pacer;
+use super::recorder::Recorder;
+
+/// The shared machinery of one process.
+pub struct Core {
+    runtime: Mutex<Option<Runtime>>,
+    handle: tokio::runtime::Handle,
+    pacers: Vec<Pacer>,
+    pub(super) files: Files,
+    next_id: AtomicU64,
+    connections: Mutex<HashMap<u64, Weak<Connection>>>,
+    recorders: Mutex<Vec<Weak<Recorder>>>,
+}
+
+/// The core is shared by every thread of the process; `None` before first use and after `shutdown`.
+static CORE: Mutex<Option<Arc<Core>>> = Mutex::new(None);
+/// Counts forks: handles of an older generation belong to the parent.
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+/// Threads that move bytes: two are enough for thousands of calls, and leave cores to Python.
+const MAX_WORKERS: usize = 4;
+
+/// The core of this process, started if it does not run.
+pub fn core() -> std::io::Result<Arc<Core>> {
+    let mut slot = lock(&CORE);
+    if let Some(core) = &*slot {
+        return Ok(Arc::clone(core));
+    }
+    let core = Arc::new(Core::start()?);
+    *slot = Some(Arc::clone(&core));
+    Ok(core)
+}
+
+/// The number of forks this process is away from where the module was loaded.
+pub fn generation() -> u32 {
+    GENERATION.load(Ordering::Acquire)
+}
+
+/// In a forked child: none of the parent's threads exist here, so its core is left alone and a new one is made when
+/// needed.
+pub fn forget_after_fork() {
+    GENERATION.fetch_add(1, Ordering::AcqRel);
+    // Only this thread exists now. The lock may have been held by another one at the moment of the fork: then the core
+    // was being made or fetched, and a poisoned try is all we can do.
+    if let Ok(mut slot) = CORE.try_lock() {
+        std::mem::forget(slot.take());
+    }
+}
+
+/// Closes everything and stops the threads; waits at most `timeout` for recorders to be on disk.
+pub fn shutdown(timeout: Duration) {
+    let Some(core) = lock(&CORE).take() else { return };
+    let until = Instant::now() + timeout;
+    for recorder in lock(&core.recorders).drain(..).filter_map(|r| r.upgrade()) {
+        recorder.close();
+    }
+    for connection in core.connections() {
+        connection.close_internal(1001, "");
+    }
+    core.files.flush(until.saturating_duration_since(Instant::now()));
+    for pacer in &core.pacers {
+        pacer.stop();
+    }
+    if let Some(runtime) = lock(&core.runtime).take() {
+        runtime.shutdown_background();
+    }
+}
+
+impl Core {
+    fn start() -> std::io::Result<Self> {
+        let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, MAX_WORKERS);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(workers)
+            .thread_name("voxwire-net")
+            .enable_io()
+            .enable_time()
+            .build()?;
+        Ok(Self {
+            handle: runtime.handle().clone(),
+            runtime: Mutex::new(Some(runtime)),
+            pacers: (0..workers).map(|_| Pacer::start()).collect::<std::io::Result<_>>()?,
+            files: Files::start()?,
+            next_id: AtomicU64::new(1),
+            connections: Mutex::default(),
+            recorders: Mutex::default(),
+        })
+    }
+
+    /// An id for anything that posts notices.
+    pub fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn handle(&self) -> &tokio::runtime::Handle {
+        &self.handle
+    }
+
+    /// The pacer of the object `id`.
+    pub(super) fn pacer(&self, id: u64) -> &Pacer {
+        &self.pacers[id as usize % self.pacers.len()]
+    }
+
+    pub(super) fn add(&self, connection: &Arc<Connection>) {
+        lock(&self.connections).insert(connection.id(), Arc::downgrade(connection));
+    }
+
+    pub(super) fn remove(&self, id: u64) {
+        lock(&self.connections).remove(&id);
+    }
+
+    pub(super) fn add_recorder(&self, recorder: &Arc<Recorder>) {
+        let mut recorders = lock(&self.recorders);
+        recorders.retain(|r| r.strong_count() > 0);
+        recorders.push(Arc::downgrade(recorder));
+    }
+
+    /// Connections that are not closed.
+    pub fn connections(&self) -> Vec<Arc<Connection>> {
+        lock(&self.connections).values().filter_map(Weak::upgrade).collect()
+    }
+}
+
+/// Locks, also after a panic of another holder: what we guard stays usable.
+pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,78 @@
+//! Counters of one connection: cheap to count, read as a whole.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Counters of one connection. Relaxed: they are read for people.
+#[derive(Debug, Default)]
+pub struct Stats {
+    pub(super) messages_sent: Counter,
+    pub(super) messages_received: Counter,
+    pub(super) bytes_sent: Counter,
+    pub(super) bytes_received: Counter,
+    pub(super) wire_bytes_sent: Counter,
+    pub(super) wire_bytes_received: Counter,
+    pub(super) pings_sent: Counter,
+    pub(super) pongs_received: Counter,
+    pub(super) latency_ns: Counter,
+    pub(super) media_frames_sent: Counter,
+    pub(super) media_dropped_us: Counter,
+}
+
+/// One number that only grows (or is set).
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    pub(super) fn add(&self, n: usize) {
+        self.0.fetch_add(n as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The counters at one moment. Bytes are payload unless they say `wire`.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "the names say it; the Python stub documents each")]
+pub struct Snapshot {
+    pub messages_sent: u64,
+    pub messages_received: u64,
+    pub bytes_sent: u64,
+    pub bytes_received: u64,
+    pub wire_bytes_sent: u64,
+    pub wire_bytes_received: u64,
+    pub pings_sent: u64,
+    pub pongs_received: u64,
+    pub latency: Duration,
+    pub media_frames_sent: u64,
+    pub media_frames_received: u64,
+    pub media_lost: u64,
+    pub media_duplicates: u64,
+    pub media_discarded: Duration,
+    pub media_dropped: Duration,
+}
+
+impl Stats {
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            messages_sent: self.messages_sent.get(),
+            messages_received: self.messages_received.get(),
+            bytes_sent: self.bytes_sent.get(),
+            bytes_received: self.bytes_received.get(),
+            wire_bytes_sent: self.wire_bytes_sent.get(),
+            wire_bytes_received: self.wire_bytes_received.get(),
+            pings_sent: self.pings_sent.get(),
+            pongs_received: self.pongs_received.get(),
+            latency: Duration::from_nanos(self.latency_ns.get()),
+            media_frames_sent: self.media_frames_sent.get(),
+            media_dropped: Duration::from_micros(self.media_dropped_us.get()),
+            ..Snapshot::default()
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The network layer over real sockets: our client and server against tokio-tungstenite, which nobody here wrote, and
+//! against peers made of raw bytes. Real time is used with generous bounds; nothing here measures speed.
+#![cfg(feature = "net")]
+
+mod messages;
+mod pressure;
+mod routes;
+mod support;
+mod tls;

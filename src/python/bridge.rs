@@ -1,0 +1,323 @@
+//! The event queue to one asyncio loop. Any thread posts, without the GIL; the loop's thread drains in batches under a
+//! budget and calls the sinks. Python objects are made, used and dropped there only.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::net::{self, Connection, Listener, Mailbox, Notice, Recorder};
+
+use super::connection::{PyConnection, address};
+use super::errors;
+use super::wake::Wake;
+
+/// Notices dispatched in one go before the loop gets to do something else.
+const MAX_NOTICES: usize = 1024;
+/// And how long that may take.
+const MAX_TIME: Duration = Duration::from_millis(1);
+/// Notices between two looks at the clock.
+const CLOCK_EVERY: usize = 8;
+
+/// The queue that other threads see.
+pub(super) struct Queue {
+    posted: Mutex<Vec<(u64, Notice)>>,
+    /// The wake handle is set, so another post need not set it.
+    dirty: AtomicBool,
+    closed: AtomicBool,
+    wake: Wake,
+}
+
+impl Mailbox for Queue {
+    fn post(&self, id: u64, notices: &mut Vec<Notice>) {
+        if self.closed.load(Ordering::Acquire) {
+            notices.clear();
+            return;
+        }
+        lock(&self.posted).extend(notices.drain(..).map(|notice| (id, notice)));
+        if !self.dirty.swap(true, Ordering::AcqRel) {
+            self.wake.set();
+        }
+    }
+}
+
+/// An object that reports here.
+struct Registered {
+    sink: Py<PyAny>,
+    what: What,
+}
+
+/// What has to be told when the loop goes away.
+#[derive(Clone)]
+pub(super) enum What {
+    Connection(Arc<Connection>),
+    Listener(Arc<Listener>),
+    Recorder(Arc<Recorder>),
+    Other,
+}
+
+/// The event queue to one asyncio loop and its one wake handle.
+#[pyclass(frozen, module = "voxwire._core")]
+pub(super) struct LoopBridge {
+    queue: Arc<Queue>,
+    /// Taken off the queue and not dispatched yet.
+    pending: Mutex<VecDeque<(u64, Notice)>>,
+    sinks: Mutex<HashMap<u64, Registered>>,
+    generation: u32,
+}
+
+#[pymethods]
+impl LoopBridge {
+    #[new]
+    fn new() -> PyResult<Self> {
+        let queue = Queue {
+            posted: Mutex::default(),
+            dirty: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            wake: Wake::new()?,
+        };
+        Ok(Self {
+            queue: Arc::new(queue),
+            pending: Mutex::default(),
+            sinks: Mutex::default(),
+            generation: net::generation(),
+        })
+    }
+
+    fn fileno(&self) -> i32 {
+        self.queue.wake.fd()
+    }
+
+    #[getter]
+    fn closed(&self) -> bool {
+        self.queue.closed.load(Ordering::Acquire)
+    }
+
+    /// Dispatches what is queued, under a budget of events and time.
+    fn drain(&self, py: Python<'_>) -> PyResult<()> {
+        // The flag is cleared before the queue is looked at: a post from now on sets the handle again.
+        self.queue.wake.clear();
+        self.queue.dirty.store(false, Ordering::Release);
+        let posted = std::mem::take(&mut *lock(&self.queue.posted));
+        lock(&self.pending).extend(posted);
+
+        let result = self.dispatch_some(py);
+        if !lock(&self.pending).is_empty() && !self.queue.dirty.swap(true, Ordering::AcqRel) {
+            self.queue.wake.set();
+        }
+        result
+    }
+
+    /// Ends everything that reports here.
+    fn close(&self, py: Python<'_>) {
+        if self.queue.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let sinks: Vec<Registered> = lock(&self.sinks).drain().map(|(_, registered)| registered).collect();
+        lock(&self.pending).clear();
+        let dropped = std::mem::take(&mut *lock(&self.queue.posted));
+        if self.generation == net::generation() {
+            py.detach(|| {
+                for Registered { what, .. } in &sinks {
+                    what.end();
+                }
+                drop(dropped);
+            });
+        } else {
+            std::mem::forget(dropped);
+        }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Ok(sinks) = self.sinks.try_lock() {
+            for registered in sinks.values() {
+                visit.call(&registered.sink)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        if let Ok(mut sinks) = self.sinks.try_lock() {
+            for (_, registered) in sinks.drain() {
+                if self.generation == net::generation() {
+                    registered.what.end();
+                }
+            }
+        }
+    }
+}
+
+impl LoopBridge {
+    /// Where objects of this loop post.
+    pub(super) fn mailbox(&self, py: Python<'_>) -> PyResult<Arc<dyn Mailbox>> {
+        if self.generation != net::generation() {
+            return Err(errors::forked(py));
+        }
+        Ok(Arc::clone(&self.queue) as Arc<dyn Mailbox>)
+    }
+
+    /// Notices for `id` go to `sink` from now on.
+    pub(super) fn register(&self, id: u64, sink: Py<PyAny>, what: What) {
+        lock(&self.sinks).insert(id, Registered { sink, what });
+    }
+
+    fn dispatch_some(&self, py: Python<'_>) -> PyResult<()> {
+        let start = Instant::now();
+        for n in 1..=MAX_NOTICES {
+            let Some((id, notice)) = lock(&self.pending).pop_front() else { return Ok(()) };
+            if let Err(error) = self.dispatch(py, id, notice) {
+                if error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py) {
+                    return Err(error);
+                }
+                // Sinks deal with what handlers raise, so this is a defect of ours: seen, and no harm to others.
+                error.write_unraisable(py, None);
+            }
+            if n % CLOCK_EVERY == 0 && start.elapsed() > MAX_TIME {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn dispatch(&self, py: Python<'_>, id: u64, notice: Notice) -> PyResult<()> {
+        let (sink, what) = {
+            let sinks = lock(&self.sinks);
+            let Some(registered) = sinks.get(&id) else { return Ok(()) };
+            (registered.sink.clone_ref(py), registered.what.clone())
+        };
+        let sink = sink.bind(py);
+        match notice {
+            Notice::Text(text) => {
+                let cost = Connection::cost(text.len());
+                Self::message(py, sink, &what, text, cost)?;
+            }
+            Notice::Binary(data) => {
+                let cost = Connection::cost(data.len());
+                Self::message(py, sink, &what, PyBytes::new(py, &data), cost)?;
+            }
+            Notice::Open { protocol, extensions, headers } => {
+                sink.call_method1(intern!(py, "on_open"), (protocol, extensions, headers))?;
+            }
+            Notice::Error(failure) => {
+                sink.call_method1(intern!(py, "on_error"), (errors::failure(py, &failure),))?;
+            }
+            Notice::Close(closed) => {
+                lock(&self.sinks).remove(&id);
+                let arguments = (closed.code, closed.reason, closed.was_clean);
+                sink.call_method1(intern!(py, "on_close"), arguments)?;
+            }
+            Notice::MediaStarted { tag, encoding, custom } => {
+                sink.call_method1(intern!(py, "on_media_started"), (tag, encoding, custom))?;
+            }
+            Notice::MediaEnded { tag, duration } => {
+                let milliseconds = duration.as_secs_f64() * 1000.0;
+                sink.call_method1(intern!(py, "on_media_ended"), (tag, milliseconds))?;
+            }
+            Notice::Drained => drop(sink.call_method0(intern!(py, "on_drained"))?),
+            Notice::Pong(payload) => {
+                sink.call_method1(intern!(py, "on_pong"), (PyBytes::new(py, &payload),))?;
+            }
+            Notice::Incoming { connection, path, headers, peer } => {
+                self.incoming(py, sink, connection, path, headers, peer)?;
+            }
+            Notice::Refused { reason, peer } => {
+                sink.call_method1(intern!(py, "on_refused"), (reason, address(peer)))?;
+            }
+            Notice::Stopped => {
+                lock(&self.sinks).remove(&id);
+                sink.call_method0(intern!(py, "on_stopped"))?;
+            }
+            Notice::Readable => drop(sink.call_method0(intern!(py, "on_readable"))?),
+            Notice::Writable => drop(sink.call_method0(intern!(py, "on_writable"))?),
+            Notice::Finished(error) => {
+                lock(&self.sinks).remove(&id);
+                let error = error.map(|message| errors::disk(py, &message));
+                sink.call_method1(intern!(py, "on_finished"), (error,))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands a message over. A sink that keeps it answers true and releases its cost later.
+    fn message<'py>(
+        py: Python<'py>,
+        sink: &Bound<'py, PyAny>,
+        what: &What,
+        data: impl IntoPyObject<'py>,
+        cost: usize,
+    ) -> PyResult<()> {
+        let kept = data
+            .into_bound_py_any(py)
+            .and_then(|data| sink.call_method1(intern!(py, "on_message"), (data, cost)))
+            .and_then(|kept| kept.is_truthy());
+        if !matches!(kept, Ok(true))
+            && let What::Connection(connection) = what
+        {
+            connection.release(cost);
+        }
+        kept.map(drop)
+    }
+
+    fn incoming(
+        &self,
+        py: Python<'_>,
+        sink: &Bound<'_, PyAny>,
+        connection: Arc<Connection>,
+        path: String,
+        headers: Vec<(String, String)>,
+        peer: std::net::SocketAddr,
+    ) -> PyResult<()> {
+        let handle = Py::new(py, PyConnection::new(Arc::clone(&connection)))?;
+        let arguments = (handle, path, headers, address(peer));
+        match sink.call_method1(intern!(py, "on_connection"), arguments) {
+            Ok(its_sink) => {
+                self.register(connection.id(), its_sink.unbind(), What::Connection(connection));
+                Ok(())
+            }
+            Err(error) => {
+                connection.close(Some(1011), "");
+                Err(error)
+            }
+        }
+    }
+}
+
+impl What {
+    /// The loop is gone: nobody will hear of this object again.
+    fn end(&self) {
+        match self {
+            Self::Connection(connection) => connection.close(Some(1001), ""),
+            Self::Listener(listener) => listener.close(Duration::ZERO),
+            Self::Recorder(recorder) => recorder.close(),
+            Self::Other => {}
+        }
+    }
+}
+
+impl Drop for LoopBridge {
+    fn drop(&mut self) {
+        // In a forked child the parent's objects are left alone: dropping a socket would close it for the parent too.
+        if self.generation != net::generation() {
+            std::mem::forget(std::mem::take(&mut *lock(&self.sinks)));
+            std::mem::forget(std::mem::take(&mut *lock(&self.pending)));
+            std::mem::forget(Arc::clone(&self.queue));
+            return;
+        }
+        self.queue.closed.store(true, Ordering::Release);
+        for registered in lock(&self.sinks).values() {
+            registered.what.end();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

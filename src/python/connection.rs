@@ -1,0 +1,177 @@
+//! `Connection`: the handle that the WebSocket of Python holds.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::net::{ConnectError, Connection, Target, core};
+use crate::proto::Url;
+
+use super::bridge::{LoopBridge, What};
+use super::buffer::with_bytes;
+use super::errors;
+use super::handle::Handle;
+use super::options::{ConnectionOptions, TlsConfig};
+use super::units::{params, sink};
+
+/// Messages longer than this are copied and written without the GIL; for shorter ones letting go of it costs more.
+const DETACH_ABOVE: usize = 64 * 1024;
+
+/// One WebSocket connection, either direction.
+#[pyclass(frozen, name = "Connection", module = "voxwire._core")]
+pub(super) struct PyConnection(Handle<Connection>);
+
+impl PyConnection {
+    pub(super) fn new(connection: Arc<Connection>) -> Self {
+        Self(Handle::new(connection))
+    }
+
+    pub(super) fn get(&self, py: Python<'_>) -> PyResult<&Arc<Connection>> {
+        self.0.get(py)
+    }
+}
+
+#[pymethods]
+impl PyConnection {
+    #[staticmethod]
+    #[expect(clippy::too_many_arguments, reason = "one call per connection, from one place")]
+    fn connect(
+        py: Python<'_>,
+        bridge: &LoopBridge,
+        sink: Py<PyAny>,
+        url: &str,
+        protocols: Vec<String>,
+        headers: Vec<(String, String)>,
+        options: &ConnectionOptions,
+        tls: Option<&TlsConfig>,
+        require_protocol: bool,
+    ) -> PyResult<Self> {
+        let mailbox = bridge.mailbox(py)?;
+        let url = Url::parse(url).map_err(|e| errors::invalid_url(py, &e))?;
+        let config = match tls.and_then(|tls| tls.client.clone()) {
+            None if url.secure() => Some(crate::net::client_config(None, None, None).map_err(|e| errors::tls(py, &e))?),
+            config => config,
+        };
+        let server_name = tls.and_then(|tls| tls.server_name.clone());
+        let target = Target { url, protocols, headers, tls: config, server_name, require_protocol };
+        let connection = Connection::connect(core()?, mailbox, target, options.0.clone()).map_err(|e| match e {
+            ConnectError::Request(source) => errors::request(py, &source),
+            ConnectError::Trace(source) => source.into(),
+        })?;
+        // Registered before this call returns to the loop, so no notice can come earlier.
+        bridge.register(connection.id(), sink, What::Connection(Arc::clone(&connection)));
+        Ok(Self::new(connection))
+    }
+
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        self.get(py)?.start();
+        Ok(())
+    }
+
+    fn send_text(&self, py: Python<'_>, text: &str) -> PyResult<()> {
+        let connection = self.get(py)?;
+        let sent = if text.len() > DETACH_ABOVE {
+            py.detach(|| connection.send_text(text))
+        } else {
+            connection.send_text(text)
+        };
+        sent.map_err(|e| errors::outbound(py, &e))
+    }
+
+    fn send_binary(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        let connection = self.get(py)?;
+        with_bytes(data, |bytes| connection.send_binary(bytes))?.map_err(|e| errors::outbound(py, &e))
+    }
+
+    fn ping(&self, py: Python<'_>, payload: &Bound<'_, PyAny>) -> PyResult<()> {
+        let connection = self.get(py)?;
+        with_bytes(payload, |bytes| connection.ping(bytes))?.map_err(|e| errors::outbound(py, &e))
+    }
+
+    fn close(&self, py: Python<'_>, code: Option<u16>, reason: &str) -> PyResult<()> {
+        self.get(py)?.close(code, reason);
+        Ok(())
+    }
+
+    fn abort(&self, py: Python<'_>) -> PyResult<()> {
+        self.get(py)?.abort();
+        Ok(())
+    }
+
+    fn release(&self, py: Python<'_>, cost: usize) -> PyResult<()> {
+        self.get(py)?.release(cost);
+        Ok(())
+    }
+
+    fn request_drain(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.get(py)?.request_drain())
+    }
+
+    #[getter]
+    fn buffered_amount(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.get(py)?.buffered_amount())
+    }
+
+    #[getter]
+    fn local_address(&self, py: Python<'_>) -> PyResult<Option<(String, u16)>> {
+        Ok(self.get(py)?.addresses().map(|(local, _)| address(local)))
+    }
+
+    #[getter]
+    fn remote_address(&self, py: Python<'_>) -> PyResult<Option<(String, u16)>> {
+        Ok(self.get(py)?.addresses().map(|(_, remote)| address(remote)))
+    }
+
+    fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let s = self.get(py)?.statistics();
+        let dict = PyDict::new(py);
+        for (name, value) in [
+            ("messages_sent", s.messages_sent),
+            ("messages_received", s.messages_received),
+            ("bytes_sent", s.bytes_sent),
+            ("bytes_received", s.bytes_received),
+            ("wire_bytes_sent", s.wire_bytes_sent),
+            ("wire_bytes_received", s.wire_bytes_received),
+            ("pings_sent", s.pings_sent),
+            ("pongs_received", s.pongs_received),
+            ("media_frames_sent", s.media_frames_sent),
+            ("media_frames_received", s.media_frames_received),
+            ("media_lost", s.media_lost),
+            ("media_duplicates", s.media_duplicates),
+        ] {
+            dict.set_item(name, value)?;
+        }
+        dict.set_item("latency", s.latency.as_secs_f64())?;
+        dict.set_item("media_discarded_ms", s.media_discarded.as_secs_f64() * 1000.0)?;
+        dict.set_item("media_dropped_ms", s.media_dropped.as_secs_f64() * 1000.0)?;
+        Ok(dict)
+    }
+
+    fn route_to(
+        &self,
+        py: Python<'_>,
+        unit: &Bound<'_, PyAny>,
+        encoding: Option<&str>,
+        tag: Option<String>,
+        custom_parameters: Option<String>,
+    ) -> PyResult<()> {
+        let params = params(py, encoding, tag, custom_parameters)?;
+        self.get(py)?.route(sink(unit)?, params).map_err(|e| errors::route(py, &e))
+    }
+
+    fn unroute(&self, py: Python<'_>, unit: &Bound<'_, PyAny>, tag: Option<&str>) -> PyResult<()> {
+        self.get(py)?.unroute(&sink(unit)?, tag);
+        Ok(())
+    }
+
+    fn clear_media(&self, py: Python<'_>, tag: Option<&str>) -> PyResult<f64> {
+        Ok(self.get(py)?.clear_media(tag).as_secs_f64() * 1000.0)
+    }
+}
+
+/// An address the way Python's sockets give it.
+pub(super) fn address(address: SocketAddr) -> (String, u16) {
+    (address.ip().to_string(), address.port())
+}

@@ -1,0 +1,155 @@
+//! From the core's errors to the exceptions of `voxwire.errors`, each in one place.
+
+use pyo3::prelude::*;
+use pyo3::types::{IntoPyDict, PyBytes, PyDict};
+
+use crate::media::encoding::{FormatError, PayloadError};
+use crate::media::event::EventError;
+use crate::net::{AudioUnitError, Failure, PlayerError, RouteError, TlsError};
+use crate::proto::handshake::{HandshakeError, RequestError};
+use crate::proto::{ProtocolError, UrlError};
+use crate::session::{MediaRefusal, OutboundError};
+
+/// An instance of `voxwire.errors.<class>`.
+fn error(py: Python<'_>, class: &str, message: String, fields: Option<&Bound<'_, PyDict>>) -> PyErr {
+    let made = py
+        .import("voxwire.errors")
+        .and_then(|module| module.getattr(class))
+        .and_then(|class| class.call((message,), fields));
+    match made {
+        Ok(instance) => PyErr::from_value(instance),
+        Err(error) => error,
+    }
+}
+
+fn plain(py: Python<'_>, class: &str, message: &impl ToString) -> PyErr {
+    error(py, class, message.to_string(), None)
+}
+
+pub(super) fn forked(py: Python<'_>) -> PyErr {
+    plain(py, "ForkedError", &"this object belongs to the parent process; make a new one after a fork")
+}
+
+pub(super) fn invalid_url(py: Python<'_>, source: &UrlError) -> PyErr {
+    plain(py, "InvalidURL", source)
+}
+
+pub(super) fn request(py: Python<'_>, source: &RequestError) -> PyErr {
+    plain(py, "InvalidParameter", source)
+}
+
+/// A parameter with a value that it cannot have.
+pub(super) fn parameter(py: Python<'_>, field: &str, value: &str, expected: &str) -> PyErr {
+    let message = format!("{field} is {value}; expected {expected}");
+    let fields = [("field", field), ("value", value), ("expected", expected)].into_py_dict(py);
+    error(py, "InvalidParameter", message, fields.ok().as_ref())
+}
+
+/// TLS settings that cannot be used are a wrong parameter.
+pub(super) fn tls(py: Python<'_>, source: &TlsError) -> PyErr {
+    plain(py, "InvalidParameter", source)
+}
+
+pub(super) fn outbound(py: Python<'_>, source: &OutboundError) -> PyErr {
+    match source {
+        OutboundError::Full { .. } => plain(py, "SendBufferFull", source),
+        OutboundError::Frame(_) => plain(py, "InvalidParameter", source),
+    }
+}
+
+pub(super) fn route(py: Python<'_>, source: &RouteError) -> PyErr {
+    plain(py, "AudioRouteError", source)
+}
+
+pub(super) fn audio_unit(py: Python<'_>, source: &AudioUnitError) -> PyErr {
+    match source {
+        AudioUnitError::Rate(_) => plain(py, "InvalidParameter", source),
+        AudioUnitError::Full { .. } => plain(py, "MediaBufferFull", source),
+        AudioUnitError::Closed => plain(py, "InvalidState", source),
+    }
+}
+
+pub(super) fn player(py: Python<'_>, source: PlayerError) -> PyErr {
+    match source {
+        PlayerError::Io(error) => error.into(),
+        PlayerError::Wav { .. } | PlayerError::Rate { .. } => plain(py, "MediaError", &source),
+    }
+}
+
+/// A file that could not be written in the background.
+pub(super) fn disk(py: Python<'_>, message: &str) -> Py<PyAny> {
+    pyo3::exceptions::PyOSError::new_err(message.to_owned()).into_value(py).into_any()
+}
+
+/// Audio that cannot be used: names field, value and what was expected.
+pub(super) fn media(py: Python<'_>, message: String, field: &str, value: &str, expected: &str) -> PyErr {
+    let fields = [("field", field), ("value", value), ("expected", expected)].into_py_dict(py);
+    error(py, "MediaError", message, fields.ok().as_ref())
+}
+
+pub(super) fn format_error(py: Python<'_>, source: &FormatError) -> PyErr {
+    media(py, source.to_string(), source.field, &source.value, source.expected)
+}
+
+/// The exception for the ERROR event.
+pub(super) fn failure(py: Python<'_>, source: &Failure) -> Py<PyAny> {
+    let message = source.to_string();
+    let error = match source {
+        Failure::Resolve { .. } => error(py, "NameResolutionError", message, None),
+        Failure::Connect { errno, .. } => with_errno(py, error(py, "ConnectError", message, None), *errno),
+        Failure::Cancelled => error(py, "ConnectError", message, None),
+        Failure::Tls { .. } => error(py, "TLSError", message, None),
+        Failure::Timeout { .. } => error(py, "ConnectTimeout", message, None),
+        Failure::Request(_) => error(py, "InvalidParameter", message, None),
+        Failure::Handshake { error: source, .. } => handshake(py, message, source),
+        Failure::NoProtocol { .. } => error(py, "HandshakeError", message, None),
+        Failure::Protocol(source) => protocol(py, message, source),
+        Failure::Transport(source) => with_errno(py, error(py, "TransportError", message, None), source.raw_os_error()),
+        Failure::Keepalive(_) => error(py, "KeepaliveTimeout", message, None),
+        Failure::Media(source) => media_refusal(py, message, source),
+    };
+    error.into_value(py).into_any()
+}
+
+fn with_errno(py: Python<'_>, error: PyErr, errno: Option<i32>) -> PyErr {
+    if let Some(errno) = errno {
+        // A class of ours always takes an attribute; without it the error is still a good one.
+        let _ = error.value(py).setattr("errno", errno);
+    }
+    error
+}
+
+fn handshake(py: Python<'_>, message: String, source: &HandshakeError) -> PyErr {
+    let fields = PyDict::new(py);
+    if let HandshakeError::Status { status, headers, body, .. } = source {
+        let filled = fields
+            .set_item("status", status)
+            .and_then(|()| fields.set_item("headers", headers.clone()))
+            .and_then(|()| fields.set_item("body", PyBytes::new(py, body)));
+        if let Err(error) = filled {
+            return error;
+        }
+    }
+    error(py, "HandshakeError", message, Some(&fields))
+}
+
+fn protocol(py: Python<'_>, message: String, source: &ProtocolError) -> PyErr {
+    let code = source.close_code();
+    let class = if code == 1009 { "MessageTooBig" } else { "ProtocolError" };
+    error(py, class, message, [("close_code", code)].into_py_dict(py).ok().as_ref())
+}
+
+fn media_refusal(py: Python<'_>, message: String, source: &MediaRefusal) -> PyErr {
+    match source {
+        MediaRefusal::Event(EventError::Missing { field, expected }) => media(py, message, field, "missing", expected),
+        MediaRefusal::Event(EventError::Syntax(what)) => media(py, message, "event", what, "a JSON object"),
+        MediaRefusal::Event(EventError::Wrong { field, value, expected })
+        | MediaRefusal::Format(FormatError { field, value, expected }) => media(py, message, field, value, expected),
+        MediaRefusal::Payload(PayloadError::OddPcm { bytes }) => {
+            media(py, message, "media.payload", &format!("{bytes} bytes"), "an even number of bytes")
+        }
+        MediaRefusal::TooManyStreams { tag, limit } => {
+            media(py, message, "start.tag", tag, &format!("at most {limit} streams on one connection"))
+        }
+    }
+}

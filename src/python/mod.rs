@@ -1,0 +1,63 @@
+//! The Python module: handles on what lives in `net`, and the event queue to asyncio. The only Rust that names pyo3.
+//! Conversions and dispatch; no protocol decision.
+
+mod bridge;
+mod buffer;
+mod connection;
+mod errors;
+mod g711;
+mod handle;
+mod listener;
+mod options;
+mod units;
+mod wake;
+
+use std::time::Duration;
+
+use pyo3::prelude::*;
+
+use crate::net;
+use crate::proto::Url;
+
+/// The compiled core of voxwire.
+#[pymodule(gil_used = false)]
+mod _core {
+    #[pymodule_export]
+    use super::bridge::LoopBridge;
+    #[pymodule_export]
+    use super::connection::PyConnection;
+    #[pymodule_export]
+    use super::g711::{g711_decode, g711_encode};
+    #[pymodule_export]
+    use super::listener::PyListener;
+    #[pymodule_export]
+    use super::options::{ConnectionOptions, TlsConfig};
+    #[pymodule_export]
+    use super::units::{PyAudioUnit, PyPlayer, PyRecorder};
+    #[pymodule_export]
+    use super::{check_url, mark_forked, shutdown};
+
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "Python's name")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}
+
+/// Checks a WebSocket URL and answers it normalised. Raises `InvalidURL`.
+#[pyfunction]
+fn check_url(py: Python<'_>, url: &str) -> PyResult<String> {
+    let url = Url::parse(url).map_err(|e| errors::invalid_url(py, &e))?;
+    Ok(url.as_str().to_owned())
+}
+
+/// In a forked child: forgets the parent's runtime.
+#[pyfunction]
+fn mark_forked() {
+    net::forget_after_fork();
+}
+
+/// Closes every connection and recorder and stops the runtime.
+#[pyfunction]
+fn shutdown(py: Python<'_>, timeout: f64) {
+    let timeout = Duration::try_from_secs_f64(timeout).unwrap_or_default();
+    py.detach(|| net::shutdown(timeout));
+}

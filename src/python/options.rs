@@ -1,0 +1,126 @@
+//! Settings as Python hands them over. The face has checked them; here they become the core's types.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ServerConfig};
+
+use crate::media::silence::SilenceConfig;
+use crate::media::stream::StreamConfig;
+use crate::net::{Options, client_config, server_config};
+use crate::proto::Limits;
+use crate::session::StreamsConfig;
+
+use super::errors;
+
+/// TLS settings, read and checked once.
+#[pyclass(frozen, module = "voxwire._core")]
+pub(super) struct TlsConfig {
+    pub(super) client: Option<Arc<ClientConfig>>,
+    pub(super) server: Option<Arc<ServerConfig>>,
+    pub(super) server_name: Option<ServerName<'static>>,
+}
+
+#[pymethods]
+#[expect(clippy::needless_pass_by_value, reason = "arguments come from Python as values")]
+impl TlsConfig {
+    #[staticmethod]
+    fn client(
+        py: Python<'_>,
+        ca_file: Option<PathBuf>,
+        cert_file: Option<PathBuf>,
+        key_file: Option<PathBuf>,
+        server_name: Option<String>,
+    ) -> PyResult<Self> {
+        let server_name = server_name
+            .map(|name| {
+                let expected = "a DNS name or an IP address";
+                ServerName::try_from(name.clone())
+                    .map_err(|_| errors::parameter(py, "server_name", &format!("{name:?}"), expected))
+            })
+            .transpose()?;
+        let config = py.detach(|| client_config(ca_file.as_deref(), cert_file.as_deref(), key_file.as_deref()));
+        Ok(Self { client: Some(config.map_err(|e| errors::tls(py, &e))?), server: None, server_name })
+    }
+
+    #[staticmethod]
+    fn server(
+        py: Python<'_>,
+        cert_file: PathBuf,
+        key_file: PathBuf,
+        client_ca_file: Option<PathBuf>,
+    ) -> PyResult<Self> {
+        let config = py.detach(|| server_config(&cert_file, &key_file, client_ca_file.as_deref().map(Path::new)));
+        Ok(Self { client: None, server: Some(config.map_err(|e| errors::tls(py, &e))?), server_name: None })
+    }
+}
+
+/// Limits and time-outs of one connection.
+#[pyclass(frozen, module = "voxwire._core")]
+pub(super) struct ConnectionOptions(pub(super) Options);
+
+#[pymethods]
+impl ConnectionOptions {
+    #[new]
+    #[pyo3(signature = (*, connect_timeout, handshake_timeout, close_timeout, ping_interval, ping_timeout,
+        max_message_size, max_fragments, receive_buffer, send_buffer, media, playout_delay, playout_buffer,
+        silence_duration, silence_threshold, trace, privacy))]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+    fn new(
+        py: Python<'_>,
+        connect_timeout: Option<f64>,
+        handshake_timeout: Option<f64>,
+        close_timeout: f64,
+        ping_interval: Option<f64>,
+        ping_timeout: Option<f64>,
+        max_message_size: usize,
+        max_fragments: usize,
+        receive_buffer: usize,
+        send_buffer: usize,
+        media: bool,
+        playout_delay: f64,
+        playout_buffer: f64,
+        silence_duration: f64,
+        silence_threshold: Option<f32>,
+        trace: Option<PathBuf>,
+        privacy: bool,
+    ) -> PyResult<Self> {
+        let seconds = |field: &str, value: f64| seconds(py, field, value);
+        let optional = |field: &str, value: Option<f64>| value.map(|v| seconds(field, v)).transpose();
+        let silence = SilenceConfig {
+            duration: seconds("silence_duration", silence_duration)?,
+            threshold_dbfs: silence_threshold,
+        };
+        let stream = StreamConfig {
+            playout_delay: seconds("playout_delay", playout_delay)?,
+            max_buffered: seconds("playout_buffer", playout_buffer)?,
+            silence,
+            ..StreamConfig::default()
+        };
+        Ok(Self(Options {
+            connect_timeout: optional("connect_timeout", connect_timeout)?,
+            handshake_timeout: optional("handshake_timeout", handshake_timeout)?,
+            close_timeout: seconds("close_timeout", close_timeout)?,
+            ping_interval: optional("ping_interval", ping_interval)?,
+            ping_timeout: optional("ping_timeout", ping_timeout)?,
+            limits: Limits { max_message_size, max_fragments },
+            receive_buffer,
+            send_buffer,
+            media: media.then(|| StreamsConfig { stream, ..StreamsConfig::default() }),
+            trace,
+            privacy,
+        }))
+    }
+}
+
+/// A time in seconds, bounded so that adding it to a clock cannot overflow.
+pub(super) fn seconds(py: Python<'_>, field: &str, value: f64) -> PyResult<Duration> {
+    const MAX: f64 = 1e9;
+    match Duration::try_from_secs_f64(value) {
+        Ok(duration) if value <= MAX => Ok(duration),
+        _ => Err(errors::parameter(py, field, &value.to_string(), "seconds from 0 to 1e9")),
+    }
+}

@@ -48,7 +48,8 @@ struct Upgraded {
 }
 
 impl Connection {
-    /// Begins to connect. Fails only for what can be told without the network: the request itself, and the trace file.
+    /// A connection that begins to connect at `start`. Fails only for what can be told without the network: the request
+    /// itself, and the trace file.
     pub fn connect(
         core: Arc<Core>,
         mailbox: Arc<dyn Mailbox>,
@@ -58,8 +59,10 @@ impl Connection {
         let request = target.request();
         request.encode()?;
         let connection = Self::new(core, mailbox, Role::Client, options)?;
-        let task = Arc::clone(&connection);
+        let (task, started) = (Arc::clone(&connection), connection.wait_for_start());
         connection.core.handle().spawn(async move {
+            // The sender lives as long as the connection.
+            let _ = started.await;
             let upgraded = tokio::select! {
                 result = target.upgrade(&task.options) => result,
                 () = task.cancelled() => Err(Failure::Cancelled),
@@ -141,6 +144,8 @@ impl Target {
                 Err(source) => return Err(Failure::Resolve { host: name.clone(), source }),
             },
         };
+        // The error names host and port already; only of several addresses one must know which is meant.
+        let one = matches!(self.url.host(), Host::Ip(_));
         let mut attempts = Vec::new();
         let mut errno = None;
         for address in candidates {
@@ -148,7 +153,7 @@ impl Target {
                 Ok(socket) => return Ok(socket),
                 Err(error) => {
                     errno = error.raw_os_error();
-                    attempts.push(format!("{address}: {error}"));
+                    attempts.push(if one { error.to_string() } else { format!("{address}: {error}") });
                 }
             }
         }
@@ -183,7 +188,7 @@ impl Target {
             Stream::Plain(socket) => exchange(socket, &bytes, &mut parser).await,
             Stream::Tls(socket) => exchange(socket.as_mut(), &bytes, &mut parser).await,
         };
-        let accepted = accepted.map_err(Failure::Transport)?.map_err(failed)?;
+        let accepted = accepted.map_err(|source| self.interrupted(source))?.map_err(failed)?;
         if self.require_protocol && accepted.protocol.is_none() && !self.protocols.is_empty() {
             return Err(Failure::NoProtocol { offered: self.protocols.join(", ") });
         }
@@ -195,6 +200,15 @@ impl Target {
             }
         };
         Ok(Upgraded { socket, tls, accepted })
+    }
+
+    /// With TLS 1.3 a server that wants a client certificate says so only now.
+    fn interrupted(&self, source: io::Error) -> Failure {
+        let (host, port) = (self.host(), self.url.port());
+        if matches!(source.get_ref(), Some(inner) if inner.is::<rustls::Error>()) {
+            return Failure::Tls { host, port, reason: tls::reason(&source) };
+        }
+        Failure::Interrupted { host, port, source }
     }
 
     fn host(&self) -> String {

@@ -10,6 +10,7 @@ pub(super) use send::Delivery;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
@@ -48,15 +49,17 @@ pub struct Connection {
     unhandled: AtomicUsize,
     paused: AtomicBool,
     drain_wanted: AtomicBool,
+    /// Payload bytes that were never sent: WHATWG counts them as buffered for ever.
+    unsent: AtomicUsize,
     pub(super) streams: Option<Mutex<Streams>>,
     fanout: Fanout,
     /// Tags of outgoing streams, each with the source that claimed it.
     out_tags: Mutex<HashMap<String, u64>>,
     slot: Slot,
     pub(super) stats: Stats,
-    pub(super) trace: Option<Trace>,
+    pub(super) trace: OnceLock<Trace>,
     addresses: OnceLock<(SocketAddr, SocketAddr)>,
-    /// An accepted connection waits for this before it reads.
+    /// The connection's task waits for this before it does anything.
     starter: Mutex<Option<oneshot::Sender<()>>>,
 }
 
@@ -66,17 +69,17 @@ impl std::fmt::Debug for Connection {
     }
 }
 
+#[expect(clippy::option_option, reason = "a close frame may carry no code")]
 enum Phase {
-    /// Not open yet. Media messages wait here, so that a route to a connection that is being made loses nothing.
+    /// Not open yet. Media messages wait here, so that a route to a connection that is being made loses nothing; so
+    /// does a close of an accepted connection.
     Connecting {
         media: Vec<Vec<u8>>,
         bytes: usize,
+        close: Option<Option<CloseFrame>>,
     },
     Open(Box<Io>),
-    /// Bytes "sent" after the end: WHATWG counts them as buffered.
-    Closed {
-        swallowed: usize,
-    },
+    Closed,
 }
 
 /// What a message costs besides its payload while it waits for the application.
@@ -89,12 +92,11 @@ impl Connection {
         role: Role,
         options: Options,
     ) -> std::io::Result<Arc<Self>> {
-        let trace = options.trace.as_deref().map(|path| Trace::open(path, &core.files)).transpose()?;
         let connection = Arc::new(Self {
             id: core.next_id(),
             role,
             mailbox,
-            phase: Mutex::new(Phase::Connecting { media: Vec::new(), bytes: 0 }),
+            phase: Mutex::new(Phase::Connecting { media: Vec::new(), bytes: 0, close: None }),
             wake: Notify::new(),
             cancelled: AtomicBool::new(false),
             closing: AtomicBool::new(false),
@@ -102,17 +104,21 @@ impl Connection {
             unhandled: AtomicUsize::new(0),
             paused: AtomicBool::new(false),
             drain_wanted: AtomicBool::new(false),
+            unsent: AtomicUsize::new(0),
             streams: options.media.map(|config| Mutex::new(Streams::new(config))),
             fanout: Fanout::default(),
             out_tags: Mutex::default(),
             slot: Slot::new(),
             stats: Stats::default(),
-            trace,
+            trace: OnceLock::new(),
             addresses: OnceLock::new(),
             starter: Mutex::default(),
             options,
             core,
         });
+        if let Some(path) = &connection.options.trace {
+            connection.trace_to(path)?;
+        }
         connection.core.add(&connection);
         Ok(connection)
     }
@@ -132,21 +138,26 @@ impl Connection {
         self.addresses.get().copied()
     }
 
+    /// Appends every message from now on to this text file. Once; later calls change nothing.
+    pub fn trace_to(&self, path: &Path) -> std::io::Result<()> {
+        let trace = Trace::open(path, &self.core.files)?;
+        let _ = self.trace.set(trace);
+        Ok(())
+    }
+
     /// Begins the close handshake, or ends the attempt to connect. `None` sends no code.
     pub fn close(&self, code: Option<u16>, reason: &str) {
         let frame = code.map(|code| CloseFrame::new(code, reason));
-        if let Some(trace) = &self.trace {
-            trace.note(
-                Direction::Sent,
-                "close",
-                &frame.as_ref().map_or_else(String::new, |f| format!("{} {}", f.code, f.reason)),
-            );
+        if let Some(trace) = self.trace.get() {
+            trace.close(Direction::Sent, frame.as_ref());
         }
         self.closing.store(true, Ordering::Release);
-        // A code that must not be on the wire is refused by whoever offers close() to users.
-        if self.with_open(|io| drop(io.outbound.close(frame))).is_none() {
+        if let Phase::Connecting { close, .. } = &mut *lock(&self.phase) {
             self.cancelled.store(true, Ordering::Release);
+            close.get_or_insert(frame.clone());
         }
+        // A code that must not be on the wire is refused by whoever offers close() to users.
+        self.with_open(|io| drop(io.outbound.close(frame)));
         self.wake.notify_one();
         // A connection that nobody started cannot see the close: it starts now, to end.
         self.start();
@@ -174,7 +185,7 @@ impl Connection {
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        matches!(&*lock(&self.phase), Phase::Closed { .. })
+        matches!(&*lock(&self.phase), Phase::Closed)
     }
 
     /// Returns when the attempt to connect was given up by `close`.
@@ -184,7 +195,7 @@ impl Connection {
         }
     }
 
-    /// Begins to read an accepted connection; `Notice::Open` follows. Later calls do nothing.
+    /// Begins to connect, or to read an accepted connection; `Notice::Open` follows. Later calls do nothing.
     pub fn start(&self) {
         if let Some(starter) = lock(&self.starter).take() {
             let _ = starter.send(());
@@ -236,11 +247,14 @@ impl Connection {
     pub(super) fn open(&self, mut io: Io, addresses: (SocketAddr, SocketAddr), notice: Notice) {
         let _ = self.addresses.set(addresses);
         let mut phase = lock(&self.phase);
-        if let Phase::Connecting { media, .. } = &mut *phase {
+        if let Phase::Connecting { media, close, .. } = &mut *phase {
             for json in media.drain(..) {
                 if let Ok(text) = std::str::from_utf8(&json) {
                     let _ = io.outbound.text(text);
                 }
+            }
+            if let Some(frame) = close.take() {
+                let _ = io.outbound.close(frame);
             }
         }
         *phase = Phase::Open(Box::new(io));
@@ -260,7 +274,9 @@ impl Connection {
 
     /// The connection has ended: the last thing its task does with it.
     pub(super) fn finish(&self, result: Result<Closed, Failure>) {
-        *lock(&self.phase) = Phase::Closed { swallowed: 0 };
+        if let Phase::Open(io) = std::mem::replace(&mut *lock(&self.phase), Phase::Closed) {
+            self.unsent.fetch_add(io.outbound.buffered(), Ordering::Relaxed);
+        }
         let now = Instant::now();
         let mut notices = Vec::new();
         if let Some(streams) = &self.streams {
@@ -268,16 +284,20 @@ impl Connection {
             streams.finish(&mut |output| self.play(now, &output, &mut notices));
         }
         self.fanout.close();
-        if self.take_drain_request() {
-            notices.push(Notice::Drained);
-        }
         let closed = result.unwrap_or_else(|failure| {
             notices.push(Notice::Error(failure));
             Closed::abnormal()
         });
         notices.push(Notice::Close(closed));
-        self.post(&mut notices);
         self.core.remove(self.id);
+        match self.trace.get() {
+            None => self.post(&mut notices),
+            // After CLOSE the application may read the trace.
+            Some(trace) => {
+                let (mailbox, id) = (Arc::clone(&self.mailbox), self.id);
+                trace.finish(move || mailbox.post(id, &mut notices));
+            }
+        }
     }
 
     /// Counters at this moment.

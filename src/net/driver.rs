@@ -171,8 +171,8 @@ impl Driver {
             .connection
             .with_open(|io| {
                 if let Some(frame) = received.clone() {
-                    // The answer carries the code of the question (RFC 6455 section 5.5.1).
-                    let _ = io.outbound.close(frame.map(|f| CloseFrame::new(f.code, "")));
+                    // The answer carries the code of the question (RFC 6455 section 5.5.1), and its reason.
+                    let _ = io.outbound.close(frame);
                     io.flush(&self.connection.stats);
                 }
                 let failed = if self.state.inlet.received_close.is_some() { io.take_failure() } else { None };
@@ -368,14 +368,14 @@ impl Inlet {
 
 impl Port for Inlet {
     fn text(&mut self, text: String) {
-        if let Some(trace) = &self.connection.trace {
+        if let Some(trace) = self.connection.trace.get() {
             trace.text(Direction::Received, &text);
         }
         self.message(text.len(), || Notice::Text(text));
     }
 
     fn binary(&mut self, data: Vec<u8>) {
-        if let Some(trace) = &self.connection.trace {
+        if let Some(trace) = self.connection.trace.get() {
             trace.binary(Direction::Received, &data);
         }
         self.message(data.len(), || Notice::Binary(data));
@@ -394,9 +394,8 @@ impl Port for Inlet {
     }
 
     fn close(&mut self, frame: Option<CloseFrame>) {
-        if let Some(trace) = &self.connection.trace {
-            let what = frame.as_ref().map_or_else(String::new, |f| format!("{} {}", f.code, f.reason));
-            trace.note(Direction::Received, "close", &what);
+        if let Some(trace) = self.connection.trace.get() {
+            trace.close(Direction::Received, frame.as_ref());
         }
         self.received_close = Some(frame);
     }

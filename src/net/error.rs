@@ -84,6 +84,16 @@ pub enum Failure {
         /// What was wrong.
         error: HandshakeError,
     },
+    /// The connection broke before the handshake was done.
+    #[error("connection to {host}:{port} lost during the handshake: {source}")]
+    Interrupted {
+        /// Name or address from the URL.
+        host: String,
+        /// Port.
+        port: u16,
+        /// What happened.
+        source: io::Error,
+    },
     /// The server chose none of the subprotocols and `require_protocol` is set.
     #[error("the server chose no subprotocol; offered were {offered} and require_protocol is set")]
     NoProtocol {

@@ -26,7 +26,12 @@ pub enum Sink {
 }
 
 impl Sink {
-    /// Whether both are the same object. Ids are unique in a process.
+    /// Whether nothing can arrive there any more.
+    fn is_closed(&self) -> bool {
+        matches!(self, Self::Socket(connection) if connection.is_closed())
+    }
+
+    /// Tells targets apart; ids are unique in a process.
     fn id(&self) -> u64 {
         match self {
             Self::Socket(connection) => connection.id(),
@@ -56,9 +61,6 @@ pub enum RouteError {
     /// Two sources would feed one outgoing stream.
     #[error("another source already sends to this WebSocket with tag {0:?}; give each route a tag of its own")]
     TagTaken(String),
-    /// The target is closed.
-    #[error("the target of the route is closed")]
-    Closed,
 }
 
 /// What a frame belongs to, as its source knows it.
@@ -81,6 +83,10 @@ impl Fanout {
     /// Adds a route, or replaces the one to the same sink with the same tag.
     pub(super) fn add(&self, source: u64, sink: Sink, params: RouteParams) -> Result<(), RouteError> {
         let mut legs = lock(&self.legs);
+        if sink.is_closed() {
+            // As `send` after the end: the application will hear of it in order, and may be just about to.
+            return Ok(());
+        }
         if let Some(old) = legs.iter().position(|leg| leg.sink.id() == sink.id() && leg.params.tag == params.tag) {
             legs.remove(old).end();
         }
@@ -240,10 +246,7 @@ impl Leg {
     }
 
     fn is_alive(&self) -> bool {
-        match &self.sink {
-            Sink::Socket(connection) => !connection.is_closed(),
-            Sink::Recorder(_) | Sink::Unit(_) => true,
-        }
+        !self.sink.is_closed()
     }
 
     fn over(&mut self, key: u64) {

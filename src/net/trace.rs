@@ -5,6 +5,8 @@ use std::fs::OpenOptions;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::proto::CloseFrame;
+
 use super::files::{BackgroundFile, Files};
 
 /// A trace file that lines are appended to.
@@ -38,9 +40,15 @@ impl Trace {
         self.line(direction, "binary", data.len(), &hex);
     }
 
-    /// A close frame, or whatever else is not a message.
-    pub(super) fn note(&self, direction: Direction, kind: &str, what: &str) {
-        self.line(direction, kind, what.len(), &serde_json::to_string(what).unwrap_or_default());
+    /// A close frame: its code and reason.
+    pub(super) fn close(&self, direction: Direction, frame: Option<&CloseFrame>) {
+        let what = frame.map_or_else(String::new, |f| format!("{} {}", f.code, f.reason));
+        self.line(direction, "close", what.len(), &serde_json::to_string(&what).unwrap_or_default());
+    }
+
+    /// Calls `done` when all lines before are in the file.
+    pub(super) fn finish(&self, done: impl FnOnce() + Send + 'static) {
+        self.0.finish(|_error| done());
     }
 
     fn line(&self, direction: Direction, kind: &str, length: usize, what: &str) {

@@ -1,6 +1,7 @@
 //! `Connection`: the handle that the WebSocket of Python holds.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
@@ -58,15 +59,20 @@ impl PyConnection {
         let target = Target { url, protocols, headers, tls: config, server_name, require_protocol };
         let connection = Connection::connect(core()?, mailbox, target, options.0.clone()).map_err(|e| match e {
             ConnectError::Request(source) => errors::request(py, &source),
-            ConnectError::Trace(source) => source.into(),
+            ConnectError::Trace(source) => errors::file(&source, options.0.trace.as_deref().unwrap_or("".as_ref())),
         })?;
         // Registered before this call returns to the loop, so no notice can come earlier.
         bridge.register(connection.id(), sink, What::Connection(Arc::clone(&connection)));
         Ok(Self::new(connection))
     }
 
-    fn start(&self, py: Python<'_>) -> PyResult<()> {
-        self.get(py)?.start();
+    #[pyo3(signature = (trace=None))]
+    fn start(&self, py: Python<'_>, trace: Option<PathBuf>) -> PyResult<()> {
+        let connection = self.get(py)?;
+        if let Some(path) = trace {
+            connection.trace_to(&path).map_err(|e| errors::file(&e, &path))?;
+        }
+        connection.start();
         Ok(())
     }
 

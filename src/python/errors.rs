@@ -1,5 +1,9 @@
 //! From the core's errors to the exceptions of `voxwire.errors`, each in one place.
 
+use std::io;
+use std::path::Path;
+
+use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyBytes, PyDict};
 
@@ -69,16 +73,26 @@ pub(super) fn audio_unit(py: Python<'_>, source: &AudioUnitError) -> PyErr {
     }
 }
 
-pub(super) fn player(py: Python<'_>, source: PlayerError) -> PyErr {
+pub(super) fn player(py: Python<'_>, source: &PlayerError, path: &Path) -> PyErr {
     match source {
-        PlayerError::Io(error) => error.into(),
-        PlayerError::Wav { .. } | PlayerError::Rate { .. } => plain(py, "MediaError", &source),
+        PlayerError::Io(error) => file(error, path),
+        PlayerError::Wav { .. } | PlayerError::Rate { .. } => plain(py, "MediaError", source),
     }
+}
+
+/// A file that could not be opened or read: number, words and file, as `open()` raises it.
+pub(super) fn file(source: &io::Error, path: &Path) -> PyErr {
+    let Some(number) = source.raw_os_error() else {
+        return PyOSError::new_err(format!("{source}: {}", path.display()));
+    };
+    let text = source.to_string();
+    let words = text.split(" (os error").next().unwrap_or_default().to_owned();
+    PyOSError::new_err((number, words, path.display().to_string()))
 }
 
 /// A file that could not be written in the background.
 pub(super) fn disk(py: Python<'_>, message: &str) -> Py<PyAny> {
-    pyo3::exceptions::PyOSError::new_err(message.to_owned()).into_value(py).into_any()
+    PyOSError::new_err(message.to_owned()).into_value(py).into_any()
 }
 
 /// Audio that cannot be used: names field, value and what was expected.
@@ -97,6 +111,9 @@ pub(super) fn failure(py: Python<'_>, source: &Failure) -> Py<PyAny> {
     let error = match source {
         Failure::Resolve { .. } => error(py, "NameResolutionError", message, None),
         Failure::Connect { errno, .. } => with_errno(py, error(py, "ConnectError", message, None), *errno),
+        Failure::Interrupted { source, .. } => {
+            with_errno(py, error(py, "ConnectError", message, None), source.raw_os_error())
+        }
         Failure::Cancelled => error(py, "ConnectError", message, None),
         Failure::Tls { .. } => error(py, "TLSError", message, None),
         Failure::Timeout { .. } => error(py, "ConnectTimeout", message, None),

@@ -60,7 +60,8 @@ impl PyRecorder {
             errors::parameter(py, "rate", &rate.to_string(), "8000, 16000, 24000, 32000, 44100 or 48000")
         })?;
         let core = core()?;
-        let recorder = py.detach(|| Recorder::create(&core, mailbox, &path, rate))?;
+        let recorder =
+            py.detach(|| Recorder::create(&core, mailbox, &path, rate)).map_err(|e| errors::file(&e, &path))?;
         bridge.register(recorder.id(), sink, What::Recorder(Arc::clone(&recorder)));
         Ok(Self(Handle::new(recorder)))
     }
@@ -87,7 +88,7 @@ impl PyPlayer {
     fn new(py: Python<'_>, bridge: &LoopBridge, sink: Py<PyAny>, path: PathBuf) -> PyResult<Self> {
         let mailbox = bridge.mailbox(py)?;
         let core = core()?;
-        let player = py.detach(|| Player::open(&core, mailbox, &path)).map_err(|e| errors::player(py, e))?;
+        let player = py.detach(|| Player::open(&core, mailbox, &path)).map_err(|e| errors::player(py, &e, &path))?;
         bridge.register(player.id(), sink, What::Other);
         Ok(Self(Handle::new(player)))
     }

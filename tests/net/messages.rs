@@ -65,9 +65,7 @@ fn our_client_speaks_with_tungstenite() {
         assert!(matches!(inbox.next(), Notice::Binary(back) if back == data), "{size} bytes");
     }
     connection.close(Some(1000), "done");
-    let expected = Closed { code: 1000, reason: "done".to_owned(), was_clean: true };
-    let closed = inbox.closed();
-    assert!(closed == expected || closed == Closed { reason: String::new(), ..expected }, "{closed:?}");
+    assert_eq!(inbox.closed(), Closed { code: 1000, reason: "done".to_owned(), was_clean: true });
 }
 
 #[test]
@@ -260,4 +258,32 @@ fn a_listener_that_stops_says_goodbye() {
     assert!(pair.at_server.closed().was_clean);
     assert!(matches!(pair.at_server.next(), Notice::Stopped));
     assert!(std::net::TcpStream::connect(pair.listener.addresses()[0]).is_err());
+}
+
+#[test]
+fn an_accepted_connection_closed_before_its_start_is_closed_with_that_code() {
+    let at_server = Inbox::new();
+    let listener = listen(&at_server, listener_options());
+    let at_client = Inbox::new();
+    connect(&at_client, &url_of(&listener));
+    at_client.open();
+    at_server.incoming().close(Some(1011), "nobody");
+    assert_eq!(at_client.closed(), Closed { code: 1011, reason: "nobody".to_owned(), was_clean: true });
+    at_server.open();
+    assert!(at_server.closed().was_clean);
+}
+
+#[test]
+fn what_was_never_sent_stays_buffered_after_the_end() {
+    let pair = Pair::with(Options::default(), Options { receive_buffer: 1024, ..Options::default() });
+    let message = vec![0; 1 << 20];
+    while pair.client.buffered_amount() < 4 << 20 {
+        pair.client.send_binary(&message).expect("sent");
+    }
+    pair.client.abort();
+    assert_eq!(pair.at_client.closed(), Closed::abnormal());
+    let left = pair.client.buffered_amount();
+    assert!(left > 0);
+    pair.client.send_text("more").expect("swallowed");
+    assert_eq!(pair.client.buffered_amount(), left + 4);
 }

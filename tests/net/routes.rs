@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use voxwire::media::encoding::Encoding;
 use voxwire::media::event::{MediaEvent, Parsed, decode_payload, parse, write_media, write_start, write_stop};
-use voxwire::net::{Notice, Options, Recorder, RouteParams, Sink, core};
+use voxwire::net::{Connection, ListenerOptions, Notice, Options, Recorder, RouteParams, Sink, core};
 
-use crate::support::{Inbox, PATIENCE, Pair};
+use crate::support::{Inbox, PATIENCE, Pair, listen, listener_options, target, url_of};
 
 fn params(encoding: Encoding) -> RouteParams {
     RouteParams { encoding, tag: None, custom: None }
@@ -133,7 +133,7 @@ fn a_recorder_gets_what_was_played() {
 }
 
 #[test]
-fn a_route_to_a_closed_connection_is_refused_and_one_that_closes_is_taken_down() {
+fn a_route_whose_target_closes_is_taken_down_and_a_taken_tag_is_refused() {
     let (a, b) = (Pair::with(plain(), Options::default()), Pair::new());
     a.server.route(Sink::Socket(b.server.clone()), params(Encoding::Ulaw)).expect("a route");
     let taken = b.client.route(Sink::Socket(b.server.clone()), params(Encoding::Ulaw)).unwrap_err().to_string();
@@ -146,6 +146,37 @@ fn a_route_to_a_closed_connection_is_refused_and_one_that_closes_is_taken_down()
             break;
         }
     }
-    let refused = a.server.route(Sink::Socket(b.server.clone()), params(Encoding::Ulaw)).unwrap_err();
-    assert_eq!(refused.to_string(), "the target of the route is closed");
+    a.server.route(Sink::Socket(b.server.clone()), params(Encoding::Ulaw)).expect("nothing happens");
+}
+
+#[test]
+fn audio_for_a_connection_that_is_still_being_made_waits_for_it() {
+    let a = Pair::with(plain(), Options::default());
+    let (at_agent, at_client) = (Inbox::new(), Inbox::new());
+    let options = ListenerOptions { connection: plain(), ..listener_options() };
+    let listener = listen(&at_agent, options);
+    let core = core().expect("a core");
+    let target = target(&url_of(&listener));
+    let connection = Connection::connect(core, at_client.mailbox(), target, Options::default()).expect("a request");
+    a.server.route(Sink::Socket(connection.clone()), params(Encoding::Ulaw)).expect("a route");
+    send_call(&a, 5);
+    loop {
+        if let Notice::MediaEnded { .. } = a.at_server.next() {
+            break;
+        }
+    }
+    connection.start();
+    at_client.open();
+    at_agent.incoming().start();
+    at_agent.open();
+    let mut events = Vec::new();
+    while events.last() != Some(&"stop") {
+        match parse(&at_agent.text()) {
+            Parsed::Event(MediaEvent::Start(_)) => events.push("start"),
+            Parsed::Event(MediaEvent::Media(_)) => events.push("media"),
+            Parsed::Event(MediaEvent::Stop(_)) => events.push("stop"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(events, ["start", "media", "media", "media", "media", "media", "stop"]);
 }

@@ -99,7 +99,10 @@ pub fn target(url: &str) -> Target {
 }
 
 pub fn connect_with(inbox: &Inbox, target: Target, options: Options) -> Arc<Connection> {
-    Connection::connect(core().expect("a core"), inbox.mailbox(), target, options).expect("a request")
+    let core = core().expect("a core");
+    let connection = Connection::connect(core, inbox.mailbox(), target, options).expect("a request");
+    connection.start();
+    connection
 }
 
 /// For tests that handle large messages and do not release them.

@@ -14,9 +14,6 @@ use super::Connection;
 impl Connection {
     /// Routes the audio that arrives here to `sink`.
     pub fn route(&self, sink: Sink, params: RouteParams) -> Result<(), RouteError> {
-        if self.is_closed() {
-            return Err(RouteError::Closed);
-        }
         self.fanout.add(self.id, sink, params)
     }
 
@@ -32,9 +29,6 @@ impl Connection {
 
     /// `source` sends to this connection with `tag`.
     pub(in crate::net) fn claim_tag(&self, tag: &str, source: u64) -> Result<(), RouteError> {
-        if self.is_closed() {
-            return Err(RouteError::Closed);
-        }
         let mut tags = lock(&self.out_tags);
         match tags.get(tag) {
             Some(&owner) if owner != source => Err(RouteError::TagTaken(tag.to_owned())),

@@ -48,19 +48,17 @@ impl Connection {
         write: impl FnOnce(&mut Io) -> Result<(), OutboundError>,
         trace: impl FnOnce(&Trace),
     ) -> Result<(), OutboundError> {
-        let Some(written) = self.with_open(write) else {
-            if let Phase::Closed { swallowed } = &mut *lock(&self.phase) {
-                *swallowed += bytes;
+        match self.with_open(write) {
+            Some(Ok(())) => {}
+            None | Some(Err(OutboundError::Frame(SendError::CloseSent { .. }))) => {
+                self.unsent.fetch_add(bytes, Ordering::Relaxed);
+                return Ok(());
             }
-            return Ok(());
-        };
-        if matches!(written, Err(OutboundError::Frame(SendError::CloseSent { .. }))) {
-            return Ok(());
+            Some(Err(error)) => return Err(error),
         }
-        written?;
         self.stats.messages_sent.add(1);
         self.stats.bytes_sent.add(bytes);
-        if let Some(t) = &self.trace {
+        if let Some(t) = self.trace.get() {
             trace(t);
         }
         Ok(())
@@ -83,7 +81,7 @@ impl Connection {
     /// Sends one message of a media stream; `frame` is its length in samples and their rate if it carries audio.
     pub(in crate::net) fn send_media(&self, json: &[u8], frame: Option<(usize, u32)>) -> Delivery {
         let Ok(text) = std::str::from_utf8(json) else { return Delivery::Gone };
-        if let Phase::Connecting { media, bytes } = &mut *lock(&self.phase) {
+        if let Phase::Connecting { media, bytes, .. } = &mut *lock(&self.phase) {
             if frame.is_some() && *bytes > MEDIA_BACKLOG * json.len() {
                 return self.drop_media(frame);
             }
@@ -104,7 +102,7 @@ impl Connection {
                 if frame.is_some() {
                     self.stats.media_frames_sent.add(1);
                 }
-                if let Some(trace) = &self.trace {
+                if let Some(trace) = self.trace.get() {
                     trace.text(Direction::Sent, text);
                 }
                 Delivery::Taken
@@ -121,14 +119,14 @@ impl Connection {
 
     /// Payload bytes of messages not yet handed to the network, and of those sent after the end.
     pub fn buffered_amount(&self) -> usize {
-        match &*lock(&self.phase) {
-            Phase::Connecting { .. } => 0,
+        let waiting = match &*lock(&self.phase) {
             Phase::Open(io) => io.outbound.buffered(),
-            Phase::Closed { swallowed } => *swallowed,
-        }
+            Phase::Connecting { .. } | Phase::Closed => 0,
+        };
+        waiting + self.unsent.load(Ordering::Relaxed)
     }
 
-    /// True when nothing waits to be written; else `Notice::Drained` will come.
+    /// True when nothing waits to be written; else `Notice::Drained` will come, or the connection ends before.
     pub fn request_drain(&self) -> bool {
         let phase = lock(&self.phase);
         match &*phase {

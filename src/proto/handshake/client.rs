@@ -128,7 +128,7 @@ pub enum HandshakeError {
         reason: String,
     },
     /// The server answered, but not with 101.
-    #[error("server refused the handshake with HTTP status {status} {reason}; expected 101")]
+    #[error("server refused the handshake with HTTP status {status} {reason}; expected 101{}", begin(.body))]
     Status {
         /// The HTTP status.
         status: u16,
@@ -172,6 +172,17 @@ pub enum HandshakeError {
     /// More was fed after the handshake was over.
     #[error("the handshake is already over")]
     Over,
+}
+
+/// What the body of a refusal says, as far as a line can hold it.
+fn begin(body: &[u8]) -> String {
+    const LONGEST: usize = 200;
+    if body.is_empty() {
+        return String::new();
+    }
+    let text = String::from_utf8_lossy(body);
+    let start: String = text.trim().chars().take(LONGEST).collect();
+    format!("; its body begins with {start:?}")
 }
 
 fn hint(start: &str) -> &'static str {

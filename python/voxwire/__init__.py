@@ -1,0 +1,107 @@
+"""voxwire: a WebSocket that carries messages and live audio, on a Rust core.
+
+`WebSocket` opens a connection, `VoxEngine.allowWebSocketConnections` accepts them. `sendMediaTo` routes audio between
+WebSockets, a `Recorder`, a `Player` and an `AudioUnit`; it is decoded, timed and encoded in the core.
+"""
+
+from ._core import __version__
+from .engine import Engine, VoxEngine
+from .enums import AppEvents, WebSocketAudioEncoding, WebSocketCloseCode, WebSocketEvents, WebSocketReadyState
+from .errors import (
+    AudioRouteError,
+    ConnectError,
+    ConnectionClosed,
+    ConnectTimeout,
+    ForkedError,
+    HandshakeError,
+    InvalidParameter,
+    InvalidState,
+    InvalidURL,
+    KeepaliveTimeout,
+    MediaBufferFull,
+    MediaError,
+    MessageTooBig,
+    NameResolutionError,
+    ProtocolError,
+    SendBufferFull,
+    TLSError,
+    TransportError,
+    VoxwireError,
+)
+from .events import (
+    CloseEvent,
+    CreatedEvent,
+    ErrorEvent,
+    Event,
+    MediaEndedEvent,
+    MediaStartedEvent,
+    MessageEvent,
+    NewWebSocketEvent,
+    NewWebSocketFailedEvent,
+    OpenEvent,
+    WebSocketEvent,
+    WebSocketMediaInfo,
+)
+from .media import AudioUnit, MediaSource, MediaUnit, Player, Recorder, SendMediaParameters, TagParameters
+from .parameters import WebSocketParameters
+from .server import WebSocketServer
+from .statistics import WebSocketStatistics
+from .target import EventTarget
+from .tls import ServerTLSOptions, TLSOptions
+from .websocket import WebSocket
+
+__all__ = [
+    "AppEvents",
+    "AudioRouteError",
+    "AudioUnit",
+    "CloseEvent",
+    "ConnectError",
+    "ConnectTimeout",
+    "ConnectionClosed",
+    "CreatedEvent",
+    "Engine",
+    "ErrorEvent",
+    "Event",
+    "EventTarget",
+    "ForkedError",
+    "HandshakeError",
+    "InvalidParameter",
+    "InvalidState",
+    "InvalidURL",
+    "KeepaliveTimeout",
+    "MediaBufferFull",
+    "MediaEndedEvent",
+    "MediaError",
+    "MediaSource",
+    "MediaStartedEvent",
+    "MediaUnit",
+    "MessageEvent",
+    "MessageTooBig",
+    "NameResolutionError",
+    "NewWebSocketEvent",
+    "NewWebSocketFailedEvent",
+    "OpenEvent",
+    "Player",
+    "ProtocolError",
+    "Recorder",
+    "SendBufferFull",
+    "SendMediaParameters",
+    "ServerTLSOptions",
+    "TLSError",
+    "TLSOptions",
+    "TagParameters",
+    "TransportError",
+    "VoxEngine",
+    "VoxwireError",
+    "WebSocket",
+    "WebSocketAudioEncoding",
+    "WebSocketCloseCode",
+    "WebSocketEvent",
+    "WebSocketEvents",
+    "WebSocketMediaInfo",
+    "WebSocketParameters",
+    "WebSocketReadyState",
+    "WebSocketServer",
+    "WebSocketStatistics",
+    "__version__",
+]

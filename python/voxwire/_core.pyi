@@ -1,0 +1,285 @@
+"""The compiled core: handles on what lives in Rust, and the event queue to asyncio.
+
+Internal: people import `voxwire`. All methods are called on the thread of the loop that owns the bridge, unless
+one says otherwise. Times are seconds, sizes bytes.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias, final
+
+from typing_extensions import Buffer
+
+Headers: TypeAlias = list[tuple[str, str]]
+Address: TypeAlias = tuple[str, int]
+
+__version__: str
+
+class ConnectionSink(Protocol):
+    """What a connection reports to; each method is called on the loop's thread, in the order things happened."""
+
+    def on_open(self, protocol: str, extensions: str, headers: Headers, /) -> None: ...
+    def on_message(self, data: str | bytes, cost: int, /) -> bool | None:
+        """A message. True: the sink keeps it and calls `release(cost)` when it is consumed; else it is consumed."""
+
+    def on_error(self, error: Exception, /) -> None:
+        """An exception of `voxwire.errors`. A media error leaves the connection open; others are followed by on_close."""
+
+    def on_close(self, code: int, reason: str, was_clean: bool, /) -> None: ...
+    def on_media_started(self, tag: str, encoding: str, custom_parameters: str | None, /) -> None:
+        """`encoding` is the wire name; `custom_parameters` is JSON text."""
+
+    def on_media_ended(self, tag: str, duration: float, /) -> None:
+        """`duration` in milliseconds."""
+
+    def on_drained(self) -> None:
+        """Asked for by `request_drain`: all that was sent is with the operating system."""
+
+    def on_pong(self, payload: bytes, /) -> None: ...
+
+class ListenerSink(Protocol):
+    """What a listener reports to."""
+
+    def on_connection(self, connection: Connection, path: str, headers: Headers, peer: Address, /) -> ConnectionSink:
+        """A connection whose handshake was answered; it reads nothing before `connection.start()`."""
+
+    def on_refused(self, reason: str, peer: Address, /) -> None:
+        """The cap was reached: the connection was answered with 503 and closed."""
+
+    def on_stopped(self) -> None: ...
+
+class UnitSink(Protocol):
+    """What a recorder, a player or an audio unit reports to."""
+
+    def on_readable(self) -> None:
+        """AudioUnit: `read` has frames (called once for each time it had run empty)."""
+
+    def on_writable(self) -> None:
+        """AudioUnit: asked for by `request_writable`."""
+
+    def on_finished(self, error: Exception | None, /) -> None:
+        """Player: all was played, or stop(). Recorder: the file is complete, or the error that ended it."""
+
+@final
+class LoopBridge:
+    """The event queue to one asyncio loop and its one wake handle."""
+
+    def __new__(cls) -> LoopBridge: ...
+    def fileno(self) -> int: ...
+    def drain(self) -> None:
+        """Dispatches what is queued, under a budget of events and time; the handle stays readable if more is left."""
+
+    def close(self) -> None:
+        """Ends everything that reports here: peers get close code 1001, no sink is called any more. Idempotent."""
+
+    @property
+    def closed(self) -> bool: ...
+
+@final
+class TlsConfig:
+    """TLS settings, read and checked once; shared by any number of connections."""
+
+    @staticmethod
+    def client(
+        ca_file: str | None, cert_file: str | None, key_file: str | None, server_name: str | None
+    ) -> TlsConfig: ...
+    @staticmethod
+    def server(cert_file: str, key_file: str, client_ca_file: str | None) -> TlsConfig: ...
+
+@final
+class ConnectionOptions:
+    """Limits and time-outs of one connection. `None` for a time-out switches it off."""
+
+    def __new__(
+        cls,
+        *,
+        connect_timeout: float | None,
+        handshake_timeout: float | None,
+        close_timeout: float,
+        ping_interval: float | None,
+        ping_timeout: float | None,
+        max_message_size: int,
+        max_fragments: int,
+        receive_buffer: int,
+        send_buffer: int,
+        media: bool,
+        playout_delay: float,
+        playout_buffer: float,
+        silence_duration: float,
+        silence_threshold: float | None,
+        trace: str | None,
+        privacy: bool,
+    ) -> ConnectionOptions: ...
+
+@final
+class Connection:
+    """One WebSocket connection, either direction."""
+
+    @staticmethod
+    def connect(
+        bridge: LoopBridge,
+        sink: ConnectionSink,
+        url: str,
+        protocols: Sequence[str],
+        headers: Sequence[tuple[str, str]],
+        options: ConnectionOptions,
+        tls: TlsConfig | None,
+        require_protocol: bool,
+    ) -> Connection:
+        """A connection that begins to connect at `start()`; audio can be routed to it before. Raises InvalidURL or
+        InvalidParameter for what can be told without the network, OSError for a trace file that cannot be opened.
+        """
+
+    def start(self, trace: str | None = None) -> None:
+        """Begins to connect, or to read an accepted connection; on_open follows. Once. `trace` is a file that every
+        message is appended to (for an accepted connection; another has it in its options). Raises OSError for it.
+        """
+
+    def send_text(self, text: str) -> None:
+        """Any thread. Raises SendBufferFull. After close it only adds to `buffered_amount`."""
+
+    def send_binary(self, data: Buffer) -> None: ...
+    def ping(self, payload: bytes) -> None:
+        """Raises InvalidParameter for more than 125 bytes."""
+
+    def close(self, code: int | None, reason: str) -> None:
+        """Begins the close handshake (or ends the attempt to connect). The caller has checked code and reason."""
+
+    def abort(self) -> None:
+        """Drops the TCP connection at once; on_close 1006 follows."""
+
+    def release(self, cost: int) -> None:
+        """Gives back what kept messages cost; reading goes on below the low-water mark."""
+
+    def request_drain(self) -> bool:
+        """True: nothing is pending. False: on_drained will be called once, or on_close before that."""
+
+    @property
+    def buffered_amount(self) -> int: ...
+    @property
+    def local_address(self) -> Address | None: ...
+    @property
+    def remote_address(self) -> Address | None: ...
+    def statistics(self) -> dict[str, int | float]:
+        """Counters: messages_sent, messages_received, bytes_sent, bytes_received (payload), wire_bytes_sent,
+        wire_bytes_received, pings_sent, pongs_received, latency (seconds, 0.0 before the first pong), media_frames_sent,
+        media_frames_received, media_lost, media_duplicates, media_discarded_ms, media_dropped_ms (to a slow peer).
+        """
+
+    def route_to(
+        self, unit: MediaSink, encoding: str | None, tag: str | None, custom_parameters: str | None
+    ) -> None: ...
+    def unroute(self, unit: MediaSink, tag: str | None) -> None: ...
+    def clear_media(self, tag: str | None) -> float:
+        """Drops buffered incoming audio of one tag or (None) of all; answers the milliseconds dropped."""
+
+@final
+class Listener:
+    """A listening socket. Raises OSError when it cannot be bound."""
+
+    def __new__(
+        cls,
+        bridge: LoopBridge,
+        sink: ListenerSink,
+        host: str,
+        port: int,
+        protocols: Sequence[str],
+        max_connections: int,
+        options: ConnectionOptions,
+        tls: TlsConfig | None,
+    ) -> Listener: ...
+    @property
+    def addresses(self) -> list[Address]: ...
+    @property
+    def connections(self) -> int: ...
+    def close(self, timeout: float) -> None:
+        """Stops accepting and closes its connections with 1001; after `timeout` they are dropped. on_stopped follows."""
+
+@final
+class Recorder:
+    """Writes a WAV file (16-bit PCM, mono) in real time: gaps become silence. Raises OSError when it cannot be made."""
+
+    def __new__(cls, bridge: LoopBridge, sink: UnitSink, path: str, rate: int) -> Recorder: ...
+    def close(self) -> None:
+        """Completes the file; on_finished follows. Idempotent."""
+
+    @property
+    def duration(self) -> float:
+        """Milliseconds recorded."""
+
+@final
+class Player:
+    """Plays a WAV file in real time into what it is routed to. Raises OSError, MediaError (not a WAV we can read)."""
+
+    def __new__(cls, bridge: LoopBridge, sink: UnitSink, path: str) -> Player: ...
+    @property
+    def rate(self) -> int: ...
+    @property
+    def duration(self) -> float:
+        """Length of the file in milliseconds."""
+
+    @property
+    def position(self) -> float:
+        """Milliseconds played."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def route_to(
+        self, unit: MediaSink, encoding: str | None, tag: str | None, custom_parameters: str | None
+    ) -> None: ...
+    def unroute(self, unit: MediaSink, tag: str | None) -> None: ...
+
+@final
+class AudioUnit:
+    """PCM (s16le, mono) between a route and Python."""
+
+    def __new__(cls, bridge: LoopBridge, sink: UnitSink, rate: int, buffer: float) -> AudioUnit:
+        """`buffer`: bound of each direction in seconds."""
+
+    def read(self) -> bytes | None:
+        """The next frame (20 ms) routed to this unit, or None when there is none yet."""
+
+    def write(self, pcm: Buffer) -> None:
+        """Queues samples to be played in real time into what this unit is routed to. Takes s16 samples as bytes-like or
+        a 1-D int16 buffer. Raises MediaBufferFull (nothing is written), MediaError (odd number of bytes, item type).
+        """
+
+    def end(self) -> None:
+        """Marks the end of what was written: a route to a WebSocket sends `stop` after the last frame."""
+
+    def clear(self) -> float: ...
+    def request_writable(self, below: float) -> bool:
+        """True: at most `below` ms are queued. False: on_writable will be called once."""
+
+    def close(self) -> None: ...
+    @property
+    def queued(self) -> float:
+        """Milliseconds written and not yet played."""
+
+    @property
+    def readable(self) -> float:
+        """Milliseconds that `read` has."""
+
+    @property
+    def discarded(self) -> float:
+        """Milliseconds that came when the read side was full and were discarded, oldest first."""
+
+    def route_to(
+        self, unit: MediaSink, encoding: str | None, tag: str | None, custom_parameters: str | None
+    ) -> None: ...
+    def unroute(self, unit: MediaSink, tag: str | None) -> None: ...
+
+MediaSink: TypeAlias = Connection | Recorder | AudioUnit
+
+def check_url(url: str) -> str:
+    """The URL normalised (lower-case scheme and host, a path, no default port). Raises InvalidURL."""
+
+def mark_forked() -> None:
+    """In a forked child: forgets the parent's runtime; the parent's handles raise, new ones work."""
+
+def shutdown(timeout: float) -> None:
+    """Closes every connection and recorder and stops the runtime. Called at interpreter exit."""
+
+def g711_decode(data: Buffer, law: str) -> bytes:
+    """µ-law or A-law ("ULAW", "ALAW") to s16le, ITU-T G.711 as in G.191."""
+
+def g711_encode(pcm: Buffer, law: str) -> bytes: ...

@@ -1,0 +1,83 @@
+"""The names VoxEngine publishes: events, states, close codes, encodings. Values only, no behaviour."""
+
+from enum import IntEnum, StrEnum
+
+
+class WebSocketEvents(StrEnum):
+    """What a `WebSocket` reports. The values are VoxEngine's."""
+
+    CREATED = "WebSocket.Created"
+    """The object exists; nothing was sent yet."""
+    OPEN = "WebSocket.Open"
+    """The handshake is done, messages may be sent."""
+    MESSAGE = "WebSocket.Message"
+    """A text or binary message came."""
+    ERROR = "WebSocket.Error"
+    """Something failed; unless it is a `MediaError`, CLOSE follows."""
+    CLOSE = "WebSocket.Close"
+    """The connection is closed. The last event."""
+    MEDIA_STARTED = "WebSocket.MediaEventStarted"
+    """The audio of a stream that the peer sends begins to play."""
+    MEDIA_ENDED = "WebSocket.MediaEventEnded"
+    """That audio ended: the peer stopped it, or it was silent for a second."""
+
+
+class WebSocketReadyState(StrEnum):
+    """The states of a `WebSocket`, as in the browser and in VoxEngine."""
+
+    CONNECTING = "connecting"
+    OPEN = "open"
+    CLOSING = "closing"
+    CLOSED = "closed"
+    """Closed, or could not be opened."""
+
+
+class WebSocketCloseCode(IntEnum):
+    """Why a connection was closed: RFC 6455 section 7.4.1 and the IANA registry, under VoxEngine's names."""
+
+    CLOSE_NORMAL = 1000
+    CLOSE_GOING_AWAY = 1001
+    CLOSE_PROTOCOL_ERROR = 1002
+    CLOSE_UNSUPPORTED = 1003
+    CLOSED_NO_STATUS = 1005
+    """The peer's close frame had no code. Never sent."""
+    CLOSE_ABNORMAL = 1006
+    """The connection was lost without a close frame. Never sent."""
+    CLOSE_UNSUPPORTED_PAYLOAD = 1007
+    CLOSE_POLICY_VIOLATION = 1008
+    CLOSE_TOO_LARGE = 1009
+    CLOSE_MANDATORY_EXTENSION = 1010
+    CLOSE_SERVER_ERROR = 1011
+    CLOSE_SERVICE_RESTART = 1012
+    CLOSE_TRY_AGAIN_LATER = 1013
+    CLOSE_BAD_GATEWAY = 1014
+    CLOSE_TLS_FAIL = 1015
+    """Never sent."""
+
+
+class WebSocketAudioEncoding(StrEnum):
+    """How audio is written in a media stream; the values are the names on the wire. All are mono."""
+
+    PCM16_8KHZ = "PCM8"
+    """Signed 16-bit little-endian PCM, 8 kHz. The default."""
+    PCM8 = "PCM8"
+    """The older name of PCM16_8KHZ."""
+    PCM16_16KHZ = "PCM16"
+    """Signed 16-bit little-endian PCM, 16 kHz."""
+    PCM16 = "PCM16"
+    """The older name of PCM16_16KHZ."""
+    ALAW = "ALAW"
+    """ITU-T G.711 A-law, 8 kHz."""
+    ULAW = "ULAW"
+    """ITU-T G.711 µ-law, 8 kHz."""
+    OPUS = "OPUS"
+    """Opus, 48 kHz."""
+
+
+class AppEvents(StrEnum):
+    """What an `Engine` (`VoxEngine`) reports about incoming connections."""
+
+    WebSocket = "Application.WebSocket"
+    """Somebody connected; add handlers to `event.websocket` now."""
+    NewWebSocketFailed = "Application.NewWebSocketFailed"
+    """A connection was refused: the cap was reached."""

@@ -1,0 +1,171 @@
+"""The objects that handlers get: one small frozen class for each event. No behaviour.
+
+The names of the fields are VoxEngine's. Every event has `name`; `fields` is the event as a dictionary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .enums import AppEvents, WebSocketEvents
+
+if TYPE_CHECKING:
+    from enum import StrEnum
+
+    from .enums import WebSocketAudioEncoding
+    from .websocket import WebSocket
+
+__all__ = [
+    "CloseEvent",
+    "CreatedEvent",
+    "ErrorEvent",
+    "Event",
+    "MediaEndedEvent",
+    "MediaStartedEvent",
+    "MessageEvent",
+    "NewWebSocketEvent",
+    "NewWebSocketFailedEvent",
+    "OpenEvent",
+    "WebSocketEvent",
+    "WebSocketMediaInfo",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Event:
+    """The base of all events."""
+
+    name: ClassVar[StrEnum]
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields that this event has, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WebSocketEvent(Event):
+    """The base of a WebSocket's events."""
+
+    websocket: WebSocket
+    """The connection it happened on."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CreatedEvent(WebSocketEvent):
+    """The connection object was created."""
+
+    name: ClassVar[StrEnum] = WebSocketEvents.CREATED
+    statisticsUrl: str | None = None
+    """The `file://` URL of the JSON file that is written at CLOSE; None, and no field, without `statistics`."""
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields that this event has, by name."""
+        if self.statisticsUrl is None:
+            return {"websocket": self.websocket}
+        return {"websocket": self.websocket, "statisticsUrl": self.statisticsUrl}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenEvent(WebSocketEvent):
+    """The connection is open."""
+
+    name: ClassVar[StrEnum] = WebSocketEvents.OPEN
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MessageEvent(WebSocketEvent):
+    """A message was received."""
+
+    name: ClassVar[StrEnum] = WebSocketEvents.MESSAGE
+    data: str | bytes
+    """The message: `str` for a text message, `bytes` for a binary one."""
+
+    @property
+    def text(self) -> str | None:
+        """The text of a text message; None for a binary one."""
+        data = self.data
+        return data if isinstance(data, str) else None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields that this event has, by name."""
+        return {"websocket": self.websocket, "text": self.text, "data": self.data}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ErrorEvent(WebSocketEvent):
+    """Something failed. With a `MediaError` the connection stays open; with any other it is closed already."""
+
+    name: ClassVar[StrEnum] = WebSocketEvents.ERROR
+    error: Exception
+    """One of `voxwire.errors`: it says what failed, where and why."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CloseEvent(WebSocketEvent):
+    """The connection was closed."""
+
+    name: ClassVar[StrEnum] = WebSocketEvents.CLOSE
+    code: int
+    """The peer's close code, 1005 when it gave none, 1006 when there was no close handshake (RFC 6455 section 7.1.5)."""
+    reason: str
+    """The peer's reason, at most 123 UTF-8 bytes."""
+    wasClean: bool
+    """Whether both sides said goodbye."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WebSocketMediaInfo:
+    """What is known of an audio stream that ended."""
+
+    duration: float
+    """How much of it was played, in milliseconds."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MediaStartedEvent(WebSocketEvent):
+    """The audio of a stream that the peer sends began to play."""
+
+    name: ClassVar[StrEnum] = WebSocketEvents.MEDIA_STARTED
+    tag: str
+    """The stream's tag; empty for a stream that has none."""
+    encoding: WebSocketAudioEncoding
+    customParameters: Any = None
+    """What the peer's start event carried, parsed from JSON (usually a dictionary); None when it carried nothing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MediaEndedEvent(WebSocketEvent):
+    """The audio of a stream ended: the peer stopped it, or a second of silence passed."""
+
+    name: ClassVar[StrEnum] = WebSocketEvents.MEDIA_ENDED
+    tag: str
+    mediaInfo: WebSocketMediaInfo
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewWebSocketEvent(Event):
+    """Somebody connected to us. Handlers added to `websocket` now see all its events."""
+
+    name: ClassVar[StrEnum] = AppEvents.WebSocket
+    websocket: WebSocket
+    """The connection, in the state `connecting`."""
+    path: str
+    """The path and query of the request."""
+    headers: list[tuple[str, str]]
+    """The headers of the request, in their order."""
+    remoteAddress: tuple[str, int]
+    """The peer's address and port."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewWebSocketFailedEvent(Event):
+    """A connection was refused with HTTP status 503."""
+
+    name: ClassVar[StrEnum] = AppEvents.NewWebSocketFailed
+    reason: str
+    """The limit that was reached and its value."""
+    remoteAddress: tuple[str, int]

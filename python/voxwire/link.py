@@ -1,0 +1,274 @@
+"""What the core reports of a connection, turned into states and events. What people call is in `websocket`.
+
+The protocol lives in the core; `readyState` changes here, when the event that changes it is handled.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+from urllib.parse import urlsplit
+
+from . import _core
+from .enums import WebSocketAudioEncoding, WebSocketEvents, WebSocketReadyState
+from .errors import ConnectError, ConnectionClosed, MediaError
+from .events import (
+    CloseEvent,
+    CreatedEvent,
+    ErrorEvent,
+    MediaEndedEvent,
+    MediaStartedEvent,
+    MessageEvent,
+    OpenEvent,
+    WebSocketMediaInfo,
+)
+from .inbox import Inbox
+from .loops import bridge_to, running_loop
+from .pings import Pings
+from .statistics import WebSocketStatistics
+from .target import EventTarget
+from .waiters import Waiters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from enum import StrEnum
+    from pathlib import Path
+
+    from .parameters import Settings
+    from .websocket import WebSocket
+
+_log = logging.getLogger("voxwire")
+CONNECTING, OPEN, CLOSING, CLOSED = WebSocketReadyState
+MESSAGE = WebSocketEvents.MESSAGE
+
+
+@dataclass(slots=True)
+class _Reports:
+    """The `_core.ConnectionSink` of a WebSocket."""
+
+    on_open: Callable[[str, str, _core.Headers], None]
+    on_message: Callable[[str | bytes, int], bool | None]
+    on_error: Callable[[Exception], None]
+    on_close: Callable[[int, str, bool], None]
+    on_media_started: Callable[[str, str, str | None], None]
+    on_media_ended: Callable[[str, float], None]
+    on_drained: Callable[[], None]
+    on_pong: Callable[[bytes], None]
+
+
+class Link(EventTarget):
+    """The inner side of a `WebSocket`: its state, its events, and who waits for them."""
+
+    _names: ClassVar[type[StrEnum]] = WebSocketEvents
+    _role: ClassVar[str] = "websocket"
+
+    def __init__(
+        self,
+        url: str,
+        settings: Settings,
+        connection: _core.Connection | None = None,
+        headers: _core.Headers | None = None,
+    ) -> None:
+        """Begin in the state connecting; `connection` and the request's `headers` are those of an incoming connection."""
+        super().__init__()
+        self._loop = running_loop("a WebSocket")
+        self._bridge = bridge_to(self._loop)
+        self._url = url
+        self._settings = settings
+        self._incoming = connection is not None
+        self._begun = False
+        self._state = CONNECTING
+        self._protocol = ""
+        self._extensions = ""
+        self._headers: _core.Headers = headers or []
+        self._given_up = False  # close() came while connecting
+        self._error: Exception | None = None
+        self._closed: CloseEvent | None = None
+        self._inbox = Inbox(self._release)
+        self._warned = False
+        self._waiters = Waiters()
+        self._drained = 0
+        self._pings = Pings()
+        self._connection = self._outgoing() if connection is None else connection
+
+    def _outgoing(self) -> _core.Connection:
+        settings = self._settings
+        return _core.Connection.connect(
+            self._bridge,
+            self._reports(),
+            self._url,
+            settings.protocols,
+            settings.headers,
+            settings.options,
+            None if settings.tls is None else settings.tls._config,
+            settings.require_protocol,
+        )
+
+    def _shut(self, code: int | None, reason: str) -> None:
+        if self._state in (CLOSING, CLOSED):
+            return
+        self._given_up = self._state is CONNECTING and not self._incoming
+        self._state = CLOSING
+        self._inbox.stop_counting()
+        if self._begun or self._incoming:
+            self._connection.close(code, reason)
+
+    # What the core reports
+
+    def _reports(self) -> _Reports:
+        return _Reports(
+            self._on_open,
+            self._on_message,
+            self._on_error,
+            self._on_close,
+            self._on_media_started,
+            self._on_media_ended,
+            self._on_drained,
+            self._pings.answered,
+        )
+
+    def _begin(self) -> None:
+        """Do what is due in the loop's turn after construction."""
+        file = self._statistics_file()
+        self._dispatch(CreatedEvent(cast("WebSocket", self), None if file is None else file.as_uri()))
+        self._begun = True
+        try:
+            self._connection.start(None if self._settings.trace is None else str(self._settings.trace))
+        except OSError as error:
+            _log.warning("WebSocket %s: no trace: %s", self._settings.identity, error)
+            self._connection.start()
+        if self._given_up:
+            self._connection.close(None, "")
+
+    def _on_open(self, protocol: str, extensions: str, headers: _core.Headers) -> None:
+        self._protocol = protocol
+        self._extensions = extensions
+        if not self._incoming:
+            self._headers = headers
+        if self._state is not CONNECTING:  # close() came first
+            return
+        self._state = OPEN
+        self._note(logging.INFO, "open")
+        self._waiters.wake()
+        self._dispatch(OpenEvent(cast("WebSocket", self)))
+
+    def _on_message(self, data: str | bytes, cost: int) -> bool | None:
+        if self._state is not OPEN:  # after close(): dropped, as in the browser
+            return None
+        inbox = self._inbox
+        if len(inbox):
+            self._flush()
+        if self._order.get(MESSAGE):
+            tasks = self._dispatch(MessageEvent(cast("WebSocket", self), data))
+            return tasks is not None and inbox.hold(tasks, cost)
+        inbox.put(data, cost)
+        if inbox.held >= self._settings.receive_buffer and not self._warned:
+            self._warned = True
+            self._note(logging.WARNING, "stops reading: nobody takes its messages (no MESSAGE handler, no recv)")
+        return True
+
+    def _on_error(self, error: Exception) -> None:
+        self._flush()
+        if not isinstance(error, MediaError):
+            self._error = error
+            self._state = CLOSED
+            self._note(logging.INFO, f"failed: {error}")
+        self._dispatch(ErrorEvent(cast("WebSocket", self), error))
+
+    def _on_close(self, code: int, reason: str, was_clean: bool) -> None:
+        self._flush()
+        if self._given_up:
+            code, reason, was_clean = 1006, "", False
+            if self._error is None:
+                self._on_error(ConnectError("closed by close() before it was open"))
+        self._state = CLOSED
+        self._closed = event = CloseEvent(cast("WebSocket", self), code, reason, was_clean)
+        self._inbox.stop_counting()
+        self._note(logging.INFO, f"closed with {code} {reason}".rstrip())
+        self._write_statistics(event)
+        self._pings.fail(self._closed_error)
+        self._waiters.wake()
+        self._inbox.wake()
+        self._dispatch(event)
+
+    def _on_media_started(self, tag: str, encoding: str, custom_parameters: str | None) -> None:
+        self._flush()
+        parameters = None if custom_parameters is None else json.loads(custom_parameters)
+        self._dispatch(MediaStartedEvent(cast("WebSocket", self), tag, WebSocketAudioEncoding(encoding), parameters))
+
+    def _on_media_ended(self, tag: str, duration: float) -> None:
+        self._flush()
+        self._dispatch(MediaEndedEvent(cast("WebSocket", self), tag, WebSocketMediaInfo(duration)))
+
+    def _on_drained(self) -> None:
+        self._drained += 1
+        self._waiters.wake()
+
+    # Inside
+
+    def _arrange(self, name: str) -> None:
+        super()._arrange(name)
+        if name == MESSAGE:
+            self._inbox.wake()  # a recv() must learn that it gets nothing any more
+            if len(self._inbox) and self._order[name]:
+                self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Give the messages that wait to the handlers, if there are any."""
+        inbox = self._inbox
+        while len(inbox) and self._order.get(MESSAGE):
+            data, cost = inbox.pop()
+            tasks = None
+            try:
+                tasks = self._dispatch(MessageEvent(cast("WebSocket", self), data))
+            finally:
+                if tasks is None:
+                    inbox.give_back(cost)
+                else:
+                    inbox.give_back_after(tasks, cost)
+
+    def _release(self, cost: int) -> None:
+        self._connection.release(cost)
+
+    def _closed_error(self) -> ConnectionClosed:
+        event = self._closed
+        code, reason, clean = (1006, "", False) if event is None else (event.code, event.reason, event.wasClean)
+        cause = f": {self._error}" if self._error is not None else ""
+        message = f"the WebSocket is closed, code {code}{f' ({reason})' if reason else ''}{cause}"
+        return ConnectionClosed(message, code=code, reason=reason, wasClean=clean)
+
+    def _statistics(self) -> WebSocketStatistics:
+        return WebSocketStatistics.of(self._connection.statistics())
+
+    def _statistics_file(self) -> Path | None:
+        directory = self._settings.statistics
+        return None if directory is None else directory / f"voxwire-{self._settings.identity}.statistics.json"
+
+    def _write_statistics(self, event: CloseEvent) -> None:
+        file = self._statistics_file()
+        if file is None:
+            return
+        about: dict[str, Any] = {
+            "id": self._settings.identity,
+            "code": event.code,
+            "reason": event.reason,
+            "wasClean": event.wasClean,
+        }
+        if not self._settings.privacy:
+            about["url"] = public(self._url)
+        try:
+            self._statistics().write(file, about)
+        except OSError as error:
+            _log.warning("WebSocket %s: the statistics could not be written: %s", self._settings.identity, error)
+
+    def _note(self, level: int, what: str) -> None:
+        if not self._settings.privacy and _log.isEnabledFor(level):
+            _log.log(level, "WebSocket %s %s: %s", self._settings.identity, public(self._url), what)
+
+
+def public(url: str) -> str:
+    """Leave out what may be secret: user, password, query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

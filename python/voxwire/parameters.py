@@ -1,0 +1,260 @@
+"""The parameters of a connection: their names, defaults and checks. Nothing here touches a connection.
+
+A wrong value raises InvalidParameter, which names the parameter, the value and what was expected.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from math import isfinite
+from os import PathLike
+from pathlib import Path
+from typing import Any, NoReturn, TypedDict
+
+from . import _core
+from .errors import InvalidParameter
+from .tls import TLSOptions
+
+MIB = 1024 * 1024
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110 section 5.5
+_OURS = frozenset(
+    (
+        "connection",
+        "upgrade",
+        "sec-websocket-accept",
+        "sec-websocket-extensions",
+        "sec-websocket-key",
+        "sec-websocket-protocol",
+        "sec-websocket-version",
+    )
+)
+
+
+class WebSocketParameters(TypedDict, total=False):
+    """The parameters of a `WebSocket`. Times are seconds, sizes bytes; None switches a time-out off."""
+
+    protocols: str | Sequence[str]
+    """The subprotocols to offer (a server: to accept), best first. Default "chat"; [] offers none."""
+    headers: Sequence[Mapping[str, str]] | Sequence[tuple[str, str]] | Mapping[str, str]
+    """More headers for the request: [{"name": …, "value": …}] as in VoxEngine, pairs, or a mapping."""
+    privacy: bool
+    """Log nothing about this connection. Default False."""
+    statistics: bool | str | PathLike[str]
+    """Write the counters to a JSON file at CLOSE: into this directory, or with True the system's temporary one."""
+    trace: bool | str | PathLike[str]
+    """Write every message to this text file, or with True to voxwire-<id>.trace.txt here. Not with `privacy`. A server
+    takes a directory, and each connection gets a file of that name in it."""
+    media: bool
+    """Understand media stream events. Default True; False makes them ordinary messages."""
+    connect_timeout: float | None
+    """For name resolution, TCP and TLS. Default 10."""
+    handshake_timeout: float | None
+    """For the WebSocket handshake. Default 10."""
+    close_timeout: float
+    """For the peer's answer to a close. Default 10."""
+    ping_interval: float | None
+    """Between keepalive pings. Default 20."""
+    ping_timeout: float | None
+    """For the answer to one. Default 20."""
+    max_message_size: int
+    """Of a message received. Default 16 MiB; more closes with 1009."""
+    max_fragments: int
+    """Of a message received. Default 4096; more closes with 1009."""
+    receive_buffer: int
+    """Messages received and not handled yet; above it the connection stops reading. Default 1 MiB."""
+    send_buffer: int
+    """Messages sent and not taken by the system yet; above it `send` raises SendBufferFull. Default 16 MiB."""
+    playout_delay: float
+    """Audio kept back to put chunks in order. Default 0.04."""
+    playout_buffer: float
+    """Audio kept at most; what exceeds it is discarded. Default 10."""
+    silence_duration: float
+    """Silence after which MEDIA_ENDED fires. Default 1."""
+    silence_threshold: float | None
+    """Level in dBFS up to which audio counts as silence. Default None: digital silence only."""
+    require_protocol: bool
+    """Fail when the server chose none of the `protocols`, as a browser does. Default False."""
+    tls: TLSOptions | None
+    """For wss:// URLs. Default None: the system's root certificates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Checked parameters of one connection."""
+
+    identity: str
+    protocols: tuple[str, ...]
+    headers: tuple[tuple[str, str], ...]
+    privacy: bool
+    statistics: Path | None
+    receive_buffer: int
+    require_protocol: bool
+    tls: TLSOptions | None
+    options: _core.ConnectionOptions
+    trace: Path | None = None
+    """The trace file of an incoming connection; that of an outgoing one is among the `options`."""
+
+
+def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any]) -> Settings:
+    """Check parameters and fill in the defaults; `more` are keyword arguments, which win.
+
+    Raises TypeError for an unknown parameter, InvalidParameter for a wrong value.
+    """
+    identity = str(uuid.uuid4())
+    values = merged(given, more, known=WebSocketParameters.__annotations__)
+    get = values.get
+    privacy = _flag("privacy", get("privacy", False))
+    trace = get("trace", False)
+    if privacy and trace:
+        refuse("trace", trace, "no trace together with privacy")
+    receive_buffer = _count("receive_buffer", get("receive_buffer", MIB), 1)
+    tls = get("tls")
+    if tls is not None and not isinstance(tls, TLSOptions):
+        refuse("tls", tls, "TLSOptions or None")
+    close_timeout = _seconds("close_timeout", get("close_timeout", 10.0))
+    threshold = get("silence_threshold")
+    if threshold is not None and (not _number(threshold) or threshold > 0):
+        refuse("silence_threshold", threshold, "a level in dBFS, at most 0, or None")
+    options = _core.ConnectionOptions(
+        connect_timeout=_optional_seconds("connect_timeout", get("connect_timeout", 10.0)),
+        handshake_timeout=_optional_seconds("handshake_timeout", get("handshake_timeout", 10.0)),
+        close_timeout=close_timeout,
+        ping_interval=_optional_seconds("ping_interval", get("ping_interval", 20.0)),
+        ping_timeout=_optional_seconds("ping_timeout", get("ping_timeout", 20.0)),
+        max_message_size=_count("max_message_size", get("max_message_size", 16 * MIB), 0),
+        max_fragments=_count("max_fragments", get("max_fragments", 4096), 1),
+        receive_buffer=receive_buffer,
+        send_buffer=_count("send_buffer", get("send_buffer", 16 * MIB), 1),
+        media=_flag("media", get("media", True)),
+        playout_delay=_seconds("playout_delay", get("playout_delay", 0.04), zero=True),
+        playout_buffer=_seconds("playout_buffer", get("playout_buffer", 10.0)),
+        silence_duration=_seconds("silence_duration", get("silence_duration", 1.0)),
+        silence_threshold=None if threshold is None else float(threshold),
+        trace=_file("trace", trace, trace_name(identity)),
+        privacy=privacy,
+    )
+    return Settings(
+        identity=identity,
+        protocols=_protocols(get("protocols", "chat")),
+        headers=_headers(get("headers", ())),
+        privacy=privacy,
+        statistics=directory("statistics", get("statistics", False), Path(tempfile.gettempdir())),
+        receive_buffer=receive_buffer,
+        require_protocol=_flag("require_protocol", get("require_protocol", False)),
+        tls=tls,
+        options=options,
+    )
+
+
+def trace_name(identity: str) -> str:
+    """Name the trace file of a connection."""
+    return f"voxwire-{identity}.trace.txt"
+
+
+def merged(given: Mapping[str, Any] | None, more: Mapping[str, Any], *, known: Iterable[str]) -> dict[str, Any]:
+    """Put a parameter object and keyword arguments together. Raises TypeError for a name that is not `known`."""
+    if given is not None and not isinstance(given, Mapping):
+        message = f"parameters must be a dictionary, not {type(given).__name__}"
+        raise TypeError(message)
+    values = {**(given or {}), **more}
+    for name in values:
+        if name not in known:
+            near = get_close_matches(str(name), list(known), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+            message = f"unknown parameter {name!r}; {hint}"
+            raise TypeError(message)
+    return values
+
+
+def refuse(field: str, value: object, expected: str) -> NoReturn:
+    """Raise InvalidParameter for one parameter."""
+    message = f"{field}: {value!r:.200} is not valid, expected {expected}"
+    raise InvalidParameter(message, field=field, value=value, expected=expected)
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
+def _seconds(field: str, value: Any, *, zero: bool = False) -> float:
+    if not _number(value) or value < 0 or (value == 0 and not zero):
+        refuse(field, value, f"a number of seconds {'>= 0' if zero else '> 0'}")
+    return float(value)
+
+
+def _optional_seconds(field: str, value: Any) -> float | None:
+    if value is not None and (not _number(value) or value <= 0):
+        refuse(field, value, "a number of seconds > 0, or None")
+    return None if value is None else float(value)
+
+
+def _count(field: str, value: Any, least: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**63:
+        refuse(field, value, f"a whole number >= {least}")
+    return value
+
+
+def _flag(field: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        refuse(field, value, "True or False")
+    return value
+
+
+def directory(field: str, value: Any, default: Path) -> Path | None:
+    """Check a parameter that names a directory: True stands for `default`, False for none. Raises InvalidParameter."""
+    if isinstance(value, bool):
+        return default if value else None
+    if not isinstance(value, str | PathLike) or not Path(value).is_dir():
+        refuse(field, value, "True, False or an existing directory")
+    return Path(value).absolute()
+
+
+def _file(field: str, value: Any, default: str) -> str | None:
+    if isinstance(value, bool):
+        return default if value else None
+    if not isinstance(value, str | PathLike) or not Path(value).absolute().parent.is_dir():
+        refuse(field, value, "True, False or a file name in an existing directory")
+    return str(Path(value))
+
+
+def _protocols(value: Any) -> tuple[str, ...]:
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, Sequence):
+        refuse("protocols", value, "a string or a list of strings")
+    for name in names:
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            refuse("protocols", name, "a subprotocol name: letters, digits and !#$%&'*+-.^_`|~")
+    if len(set(names)) != len(names):
+        refuse("protocols", value, "each name once")
+    return tuple(names)
+
+
+def _headers(value: Any) -> tuple[tuple[str, str], ...]:
+    pairs = value.items() if isinstance(value, Mapping) else value
+    if isinstance(pairs, str) or not isinstance(pairs, Iterable):
+        refuse("headers", value, "a list of {'name': …, 'value': …} or of pairs, or a mapping")
+    return tuple(_header(item) for item in pairs)
+
+
+def _header(item: Any) -> tuple[str, str]:
+    if isinstance(item, Mapping):
+        if set(item) != {"name", "value"}:
+            refuse("headers", item, "a header with a 'name' and a 'value'")
+        name, text = item["name"], item["value"]
+    elif isinstance(item, tuple | list) and len(item) == 2:  # noqa: PLR2004
+        name, text = item
+    else:
+        refuse("headers", item, "{'name': …, 'value': …} or a pair")
+    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        refuse("headers", name, "a header name (RFC 9110)")
+    if name.lower() in _OURS:
+        refuse("headers", name, "no header of the WebSocket handshake itself (use protocols for subprotocols)")
+    if not isinstance(text, str) or not _VALUE.fullmatch(text):
+        refuse(f"headers[{name!r}]", text, "a header value without line breaks or control characters")
+    return name, text

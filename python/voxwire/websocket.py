@@ -1,0 +1,275 @@
+"""`WebSocket`: what people call. What the core reports is in `link`; the protocol is in the core."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from . import _core
+from .enums import WebSocketAudioEncoding, WebSocketEvents, WebSocketReadyState
+from .errors import ConnectionClosed, InvalidState
+from .events import (
+    CloseEvent,
+    CreatedEvent,
+    ErrorEvent,
+    MediaEndedEvent,
+    MediaStartedEvent,
+    MessageEvent,
+    OpenEvent,
+)
+from .link import CONNECTING, MESSAGE, OPEN, Link, public
+from .media import MediaSource, TagParameters, tag_of
+from .parameters import Settings, WebSocketParameters, parse, refuse
+from .target import OnHandler
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Buffer
+
+    from .statistics import WebSocketStatistics
+
+_LONGEST_REASON = 123  # bytes; RFC 6455 section 5.5 less the code
+_NORMAL_ENDS = (1000, 1001, 1005)
+
+
+class WebSocket(Link, MediaSource):
+    """A WebSocket: messages with handlers or with `await`, and live audio.
+
+    With handlers, as in VoxEngine and the browser: `ws = WebSocket(url)`, then `ws.onmessage = …` or
+    `ws.addEventListener(WebSocketEvents.MESSAGE, …)`. With await: `async with WebSocket(url) as ws: await ws.recv()`.
+
+    Messages go to the MESSAGE handlers; without any they wait for `recv()`, and once `receive_buffer` is full the
+    connection stops reading. A WebSocket lives until its CLOSE event, whether you keep it or not.
+    """
+
+    oncreated = OnHandler[CreatedEvent](WebSocketEvents.CREATED)
+    onopen = OnHandler[OpenEvent](WebSocketEvents.OPEN)
+    onmessage = OnHandler[MessageEvent](WebSocketEvents.MESSAGE)
+    onerror = OnHandler[ErrorEvent](WebSocketEvents.ERROR)
+    onclose = OnHandler[CloseEvent](WebSocketEvents.CLOSE)
+    onmediastarted = OnHandler[MediaStartedEvent](WebSocketEvents.MEDIA_STARTED)
+    onmediaended = OnHandler[MediaEndedEvent](WebSocketEvents.MEDIA_ENDED)
+
+    def __init__(
+        self, url: str, parameters: WebSocketParameters | None = None, **options: Unpack[WebSocketParameters]
+    ) -> None:
+        """Open a connection to a ws:// or wss:// URL; CREATED fires on the loop's next turn.
+
+        Parameters may be an object, as in VoxEngine, or keyword arguments. Raises InvalidURL, InvalidParameter, TypeError
+        (an unknown parameter), InvalidState (no running loop), NotImplementedError (the loop has no `add_reader`). What
+        fails later is an ERROR event.
+        """
+        super().__init__(_core.check_url(url), parse(parameters, options))
+        self._loop.call_soon(self._begin)
+
+    @classmethod
+    def _accept(cls, connection: _core.Connection, url: str, headers: _core.Headers, settings: Settings) -> WebSocket:
+        websocket = cls.__new__(cls)
+        Link.__init__(websocket, url, settings, connection, headers)
+        return websocket
+
+    # What it is
+
+    def id(self) -> str:
+        """Answer the connection's id, a random UUID."""
+        return self._settings.identity
+
+    @property
+    def readyState(self) -> WebSocketReadyState:
+        """The state. It changes when the event that changes it is handled."""
+        return self._state
+
+    @property
+    def url(self) -> str:
+        """The URL, normalised; of an incoming connection the one that was asked for."""
+        return self._url
+
+    @property
+    def protocol(self) -> str:
+        """The subprotocol that was chosen; empty when none was, and before OPEN."""
+        return self._protocol
+
+    @property
+    def extensions(self) -> str:
+        """The extensions that were agreed on; empty when there are none, and before OPEN."""
+        return self._extensions
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """The headers of the server's response; of an incoming connection those of the request."""
+        return self._headers
+
+    @property
+    def bufferedAmount(self) -> int:
+        """Bytes of messages that `send` took and that the operating system has not; never shrinks after the close."""
+        return self._connection.buffered_amount
+
+    @property
+    def local_address(self) -> tuple[str, int] | None:
+        """Our address and port; None before the connection is made."""
+        return self._connection.local_address
+
+    @property
+    def remote_address(self) -> tuple[str, int] | None:
+        """The peer's address and port; None before the connection is made."""
+        return self._connection.remote_address
+
+    def statistics(self) -> WebSocketStatistics:
+        """Answer the counters as they are now."""
+        return self._statistics()
+
+    def __repr__(self) -> str:
+        """Name id and state, and the URL unless the connection is private."""
+        where = "" if self._settings.privacy else f" {public(self._url)}"
+        return f"<WebSocket {self._settings.identity} {self._state}{where}>"
+
+    # Sending and closing
+
+    def send(self, data: str | Buffer) -> None:
+        """Send a message: `str` as text, bytes-like as binary. Returns at once; from any thread.
+
+        After `close` it is swallowed, as in the browser: only `bufferedAmount` grows. Raises InvalidState while
+        connecting, SendBufferFull over `send_buffer`, TypeError for anything else.
+        """
+        if self._state is CONNECTING:
+            message = "the WebSocket is still connecting; send in the OPEN handler or after wait_open()"
+            raise InvalidState(message)
+        if isinstance(data, str):
+            self._connection.send_text(data)
+        else:
+            self._connection.send_binary(_bytes_like(data))
+
+    def close(self, code: int | None = None, reason: str = "") -> None:
+        """Begin the close handshake; CLOSE tells when it is done. A second close is ignored.
+
+        `code` is 1000 or 3000 to 4999; without one the peer sees 1005. `reason` has at most 123 UTF-8 bytes and needs a
+        code. While connecting, the attempt ends with ERROR and CLOSE 1006. Raises InvalidParameter, TypeError.
+        """
+        _check_close(code, reason)
+        self._shut(None if code is None else int(code), reason)
+
+    # The Python way
+
+    async def wait_open(self) -> None:
+        """Return when the connection is open. Raises the error that failed it, or ConnectionClosed."""
+        await self._waiters.until(lambda: self._state is OPEN or self._closed is not None)
+        if self._closed is not None:
+            raise self._error or self._closed_error()
+
+    async def wait_closed(self) -> CloseEvent:
+        """Return the CLOSE event, when it fires or if it did."""
+        await self._waiters.until(lambda: self._closed is not None)
+        assert self._closed is not None  # noqa: S101 - for the type checker
+        return self._closed
+
+    async def recv(self) -> str | bytes:
+        """Return the next message. A cancelled recv loses none.
+
+        Raises ConnectionClosed when there is none left, InvalidState with MESSAGE handlers or a recv in another task.
+        """
+        while True:
+            if self._order.get(MESSAGE):
+                message = "recv() gets nothing: the MESSAGE handlers take the messages; remove them, or use only them"
+                raise InvalidState(message)
+            if len(self._inbox):
+                data, cost = self._inbox.pop()
+                self._inbox.give_back(cost)
+                return data
+            if self._closed is not None:
+                raise self._closed_error() from self._error
+            await self._inbox.changed()
+
+    async def drain(self) -> None:
+        """Return when all that was sent is with the operating system.
+
+        Raises ConnectionClosed when the connection is lost before, InvalidState while connecting.
+        """
+        if self._state is CONNECTING:
+            message = "the WebSocket is still connecting: there is nothing to drain"
+            raise InvalidState(message)
+        if self._connection.request_drain():
+            return
+        before = self._drained
+        await self._waiters.until(lambda: self._drained != before or self._closed is not None)
+        if self._closed is not None and not self._closed.wasClean:  # the core calls off the wait, too
+            raise self._closed_error() from self._error
+
+    async def ping(self, payload: bytes | None = None) -> float:
+        """Send a ping and return the seconds until its pong; `payload` (at most 125 bytes) is random by default.
+
+        Raises ConnectionClosed when the connection closes before, InvalidState while connecting, InvalidParameter.
+        """
+        if self._closed is not None:
+            raise self._closed_error() from self._error
+        if self._state is not OPEN:
+            message = f"a ping needs an open WebSocket, this one is {self._state}"
+            raise InvalidState(message)
+        return await self._pings.send(payload, self._connection.ping)
+
+    def __aiter__(self) -> Self:
+        """Answer the WebSocket itself: iterating gives its messages."""
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        """Return the next message; ends at a clean close without an error code, else raises ConnectionClosed."""
+        try:
+            return await self.recv()
+        except ConnectionClosed as closed:
+            if closed.wasClean and closed.code in _NORMAL_ENDS:
+                raise StopAsyncIteration from None
+            raise
+
+    async def __aenter__(self) -> Self:
+        """Wait until it is open; raises what failed it."""
+        try:
+            await self.wait_open()
+        except BaseException:
+            self._shut(None, "")
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close, with 1000 or, when the block raised, 1011; and wait until it is closed."""
+        self._shut(1000 if kind is None else 1011, "")
+        await self.wait_closed()
+
+    # Audio
+
+    def clearMediaBuffer(self, parameters: TagParameters | None = None, **options: Unpack[TagParameters]) -> float:
+        """Drop the audio that was received and not played yet, of one tag or of all; answers the milliseconds dropped."""
+        tag = tag_of(parameters, options)
+        return self._connection.clear_media(tag)
+
+    def _sink(self) -> _core.Connection:
+        return self._connection
+
+    _source = _sink
+
+    def _default_encoding(self) -> str:
+        return WebSocketAudioEncoding.PCM16_8KHZ
+
+
+def _bytes_like(data: Any) -> memoryview:
+    try:
+        view = memoryview(data)
+    except TypeError:
+        message = f"send() takes str or a bytes-like object, not {type(data).__name__}"
+        raise TypeError(message) from None
+    return view if view.c_contiguous else memoryview(view.tobytes())
+
+
+def _check_close(code: object, reason: object) -> None:
+    if not isinstance(reason, str):
+        message = f"reason must be a str, not {type(reason).__name__}"
+        raise TypeError(message)
+    if code is not None and (not isinstance(code, int) or isinstance(code, bool)):
+        message = f"code must be an int or None, not {type(code).__name__}"
+        raise TypeError(message)
+    if code is not None and code != 1000 and not 3000 <= code <= 4999:  # noqa: PLR2004 - RFC 6455 section 7.4.2
+        refuse("code", code, "1000 or 3000 to 4999")
+    if reason and code is None:
+        refuse("reason", reason, "no reason without a code")
+    if len(reason.encode(errors="surrogatepass")) > _LONGEST_REASON:
+        refuse("reason", reason, f"at most {_LONGEST_REASON} UTF-8 bytes")

@@ -1,0 +1,60 @@
+"""Async tests run on asyncio's loop and on uvloop; an exception that reaches the loop's handler fails the test."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+import trustme
+import uvloop
+from support.tls import Certificates
+
+PATIENCE = 25.0
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "asyncio": asyncio.new_event_loop,
+    "uvloop": uvloop.new_event_loop,
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if inspect.iscoroutinefunction(metafunc.function):
+        metafunc.fixturenames.append("loop_name")
+    if "loop_name" in metafunc.fixturenames:
+        metafunc.parametrize("loop_name", list(LOOPS))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}
+    expected = cast("list[dict[str, Any]] | None", pyfuncitem.funcargs.get("loop_errors"))
+    errors: list[dict[str, Any]] = [] if expected is None else expected
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context))
+        await asyncio.wait_for(pyfuncitem.obj(**arguments), PATIENCE)
+
+    with asyncio.Runner(loop_factory=LOOPS[str(pyfuncitem.callspec.params["loop_name"])]) as runner:
+        runner.run(main())
+    if expected is None:
+        assert not errors
+    return True
+
+
+@pytest.fixture
+def loop_errors() -> list[dict[str, Any]]:
+    """What reached the loop's exception handler; a test that asks for it looks at it itself."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(trustme.CA(), tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="voxwire")

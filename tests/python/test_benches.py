@@ -1,0 +1,68 @@
+"""The benchmarks run and give figures. What the figures are is not looked at: they depend on the machine."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="the benchmarks read /proc"),
+    pytest.mark.skipif(sys.version_info >= (3, 13), reason="the bridge by hand needs audioop"),
+]
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "benches.run", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=25,
+        check=False,
+    )
+
+
+def figures(tmp_path: Path, case: str) -> list[dict[str, Any]]:
+    file = tmp_path / "figures.json"
+    result = bench("--quick", "--json", str(file), case)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stderr == ""
+    found = json.loads(file.read_text(encoding="utf-8"))
+    assert found["machine"]["voxwire"] in result.stdout
+    (table,) = found[case]["tables"]
+    assert f"### {table['title']}" in result.stdout
+    values: list[dict[str, Any]] = table["values"]
+    assert len(values) == len(table["rows"])
+    return values
+
+
+def test_roundtrip(tmp_path: Path) -> None:
+    values = figures(tmp_path, "roundtrip")
+    assert {"voxwire callback, asyncio", "voxwire recv, uvloop", "websockets, asyncio"} < {
+        value["client"] for value in values
+    }
+    for value in values:
+        assert all(math.isfinite(rate) and rate > 0 for rate in value["rates"])
+        assert 0 < value["p50"] <= value["p99"]
+
+
+def test_pace(tmp_path: Path) -> None:
+    values = figures(tmp_path, "pace")
+    assert [value["bridge"] for value in values] == ["voxwire", "by hand, asyncio"]
+    for value in values:
+        assert value["sent"] == 150
+        assert value["received"] > 0
+        assert 0 <= value["deviation"]["p50"] <= value["deviation"]["p99"] <= value["deviation"]["max"]
+        assert value["probed"] == value["received"]
+
+
+def test_an_unknown_case_is_refused() -> None:
+    result = bench("nosuchcase")
+    assert result.returncode == 2
+    assert "no such case: 'nosuchcase'" in result.stderr

@@ -1,0 +1,85 @@
+"""Each example runs as it stands, without arguments, and does what it says."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run(name: str, directory: Path, *arguments: str, seconds: float = 25.0) -> str:
+    """The output of an example that was run in `directory`."""
+    result = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stderr == ""
+    return result.stdout
+
+
+def test_every_example_is_tested() -> None:
+    here = Path(__file__).read_text(encoding="utf-8")
+    examples = [path.name for path in EXAMPLES.glob("*.py") if not path.name.startswith("demo_")]
+    assert examples
+    assert [name for name in examples if f'"{name}"' not in here] == []
+
+
+def test_server_echo(tmp_path: Path) -> None:
+    output = run("server_echo.py", tmp_path)
+    assert "sent 'hello', got 'hello'" in output
+    assert r"sent b'\x00\x01\x02', got b'\x00\x01\x02'" in output
+
+
+def test_first_client(tmp_path: Path) -> None:
+    assert run("first_client.py", tmp_path).splitlines() == [
+        "await: one",
+        "await: two",
+        "handler: three",
+        "handler: closed, 1000 clean",
+    ]
+
+
+def test_first_bridge(tmp_path: Path) -> None:
+    output = run("first_bridge.py", tmp_path)
+    assert "the agent answers: ULAW" in output
+    assert "frames sent and received: True, True" in output
+
+
+def test_record_call(tmp_path: Path) -> None:
+    output = run("record_call.py", tmp_path)
+    assert "stream 'speech' started: ULAW" in output
+    with wave.open(str(tmp_path / "call.wav")) as file:
+        assert abs(file.getnframes() / file.getframerate() - 2.0) < 0.25
+        assert any(file.readframes(file.getnframes()))
+
+
+def test_python_audio_unit(tmp_path: Path) -> None:
+    pytest.importorskip("numpy")
+    match = re.search(r"([\d.]+) times as loud", run("python_audio_unit.py", tmp_path))
+    assert match is not None
+    assert 1.7 < float(match[1]) < 2.3
+
+
+@pytest.mark.timeout(90)
+def test_demo(tmp_path: Path) -> None:
+    output = run("demo.py", tmp_path, seconds=80)
+    assert output.count("   ok\n") == 3
+    for event in ("Created", "Open", "MediaEventStarted", "MediaEventEnded", "Close"):
+        assert output.count(f" WebSocket.{event}") >= 4, (event, output)
+    picture = tmp_path / "demo-out" / "demo.png"
+    if importlib.util.find_spec("matplotlib") is None:
+        assert "voxwire[demo]" in output
+    else:
+        assert picture.read_bytes().startswith(b"\x89PNG")

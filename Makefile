@@ -1,0 +1,67 @@
+# The two commands: `make demo` and `make test`. Both set everything up on a machine that has Rust and Python.
+# `make help` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+MIN_PYTHON := 3.11
+MIN_RUST := 1.95
+
+.DEFAULT_GOAL := help
+.PHONY: help toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+toolchain:
+	@PYTHON="$(PYTHON)" MIN_PYTHON=$(MIN_PYTHON) MIN_RUST=$(MIN_RUST) sh tools/check_toolchain.sh
+
+$(VENV)/.ready: pyproject.toml | toolchain
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(PY) -m pip install --quiet --disable-pip-version-check --group dev
+	touch $@
+
+develop: $(VENV)/.ready ## build the core and install the package into .venv (a second time only what changed)
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(VENV)/bin/maturin develop --release --quiet
+
+setup: develop
+
+demo: develop ## a real call: caller, bridge and agent as three processes, on real speech
+	$(PY) -m pip install --quiet --disable-pip-version-check "matplotlib>=3.9" || echo "no matplotlib: the demo will draw no picture"
+	$(PY) examples/demo.py
+
+test: develop lint types rust-test python-test ## everything that must hold before a change lands
+
+lint: $(VENV)/.ready ## formatting, clippy, ruff, the layers
+	cargo fmt --check
+	cargo clippy --quiet --locked --all-targets --features net -- -D warnings
+	cargo clippy --quiet --locked --lib --features python -- -D warnings
+	cargo check --quiet --locked --no-default-features
+	$(PY) tools/check_layers.py
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+types: develop ## mypy --strict, pyright, and the stub against the compiled module
+	$(PY) -m mypy
+	$(PY) -m basedpyright
+	$(PY) -m mypy.stubtest voxwire._core --allowlist tools/stubtest-allowlist.txt
+
+rust-test: ## the tests of the Rust layers
+	cargo test --quiet --locked --features net
+
+python-test: develop ## the tests of the package, over asyncio and uvloop
+	$(PY) -m pytest
+
+wheel: $(VENV)/.ready ## build the wheel, install it into an empty environment, try it there
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/maturin build --release --quiet --locked --out dist
+	PYTHON="$(PYTHON)" sh tools/try_wheel.sh
+
+bench: ## criterion benches of the Rust layers
+	cargo bench --locked --features net
+
+bench-python: develop ## round trips, one-way flows, bridged calls; beside websockets + audioop
+	$(PY) -m benches.run
+
+clean: ## forget what was built
+	rm -rf target $(VENV) dist demo-out

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Installs the newest wheel of dist/ into an empty environment and tries it from another folder.
+set -eu
+wheel=$(ls -t dist/voxwire-*.whl | head -n 1)
+echo "trying $wheel"
+root=$(pwd)
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+"$PYTHON" -m venv "$place/env"
+"$place/env/bin/python" -m pip install --quiet --disable-pip-version-check --no-index "$root/$wheel"
+cp tools/smoke.py examples/speech.wav "$place/"
+cd "$place"
+"$place/env/bin/python" smoke.py speech.wav
+"$place/env/bin/voxwire" --help >/dev/null

@@ -23,7 +23,7 @@ $(VENV)/.ready: pyproject.toml | toolchain
 	touch $@
 
 develop: $(VENV)/.ready ## build the core and install the package into .venv (a second time only what changed)
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(VENV)/bin/maturin develop --release --quiet
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(VENV)/bin/maturin develop --release --quiet >/dev/null
 
 setup: develop
 

@@ -45,7 +45,6 @@ async def test_websocket_to_recorder(tmp_path: Path, rate: int) -> None:
             ws.onopen = lambda _event: ws.sendMediaTo(recorder)
             log = Log(ws)
             await log.until(E.MEDIA_ENDED)
-            await asyncio.sleep(0.05)
             ws.close()
             await log.until(E.CLOSE)
         assert recorder.duration >= 380
@@ -53,10 +52,11 @@ async def test_websocket_to_recorder(tmp_path: Path, rate: int) -> None:
     assert recorded_rate == rate
     assert len(recorded) / 2 / rate * 1000 == pytest.approx(recorder.duration, abs=1)
     heard = media.loud(recorded)
-    assert len(heard) / 2 / rate * 1000 == pytest.approx(400, abs=45)
-    assert media.level(heard) == pytest.approx(media.level(pcm), rel=0.1)
+    assert 355 < len(heard) / 2 / rate * 1000 < 5000  # a busy machine makes pauses, which are recorded as silence
+    sounding = b"".join(heard[n : n + 2] for n in range(0, len(heard), 2) if heard[n : n + 2] != bytes(2))
+    assert media.level(sounding) == pytest.approx(media.level(pcm), rel=0.2)
     if rate == 8000:
-        assert media.loud(pcm)[:3200] in recorded
+        assert all(pcm[n : n + 320] in recorded for n in range(320, 5000, 320))  # frame by frame, to the bit
 
 
 async def test_a_recorder_that_hears_nothing(tmp_path: Path) -> None:
@@ -201,8 +201,8 @@ async def test_a_full_audio_unit() -> None:
         unit.write(media.tone(1000))
         with pytest.raises(voxwire.MediaBufferFull):
             unit.write(media.tone(500))
-        assert unit.queued == pytest.approx(1000, abs=101)  # it is being played, if into nothing
-        assert unit.clear() == pytest.approx(1000, abs=101)
+        assert 500 < unit.queued <= 1000  # it is being played, if into nothing
+        assert 500 < unit.clear() <= 1000
         assert unit.queued == 0
         unit.write(media.tone(20))
 
@@ -222,7 +222,7 @@ async def test_drain_paces_a_writer() -> None:
             took = time.perf_counter() - began
             unit.end()
             await listener.stopped()
-    assert 0.9 < took < 3
+    assert 0.9 < took < 20
     assert len(listener.chunks) == 60
 
 
@@ -233,9 +233,10 @@ async def test_what_nobody_reads_is_discarded() -> None:
         mouth.write(media.tone(600))
         mouth.end()
         await mouth.drain()
-        await asyncio.sleep(0.3)
+        while ear.readable + ear.discarded < 580:
+            await asyncio.sleep(0.02)
         assert ear.readable == pytest.approx(200, abs=21)
-        assert ear.discarded == pytest.approx(400, abs=61)
+        assert ear.discarded == pytest.approx(400, abs=41)
 
 
 async def test_an_echo_agent() -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from .errors import InvalidState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_TURN = 0.002
+"""Seconds for which `recv` may give messages without letting other tasks run."""
 
 
 class Inbox:
@@ -19,7 +23,7 @@ class Inbox:
     that memory is bounded however slow the application is.
     """
 
-    __slots__ = ("_held", "_messages", "_open", "_release", "_waiter")
+    __slots__ = ("_held", "_messages", "_open", "_release", "_turn", "_waiter")
 
     def __init__(self, release: Callable[[int], None]) -> None:
         """`release` gives a cost back to the connection."""
@@ -28,6 +32,7 @@ class Inbox:
         self._waiter: asyncio.Future[None] | None = None
         self._held = 0
         self._open = True
+        self._turn = 0.0
 
     def __len__(self) -> int:
         """How many messages wait."""
@@ -43,6 +48,14 @@ class Inbox:
         self._messages.append((data, cost))
         self._held += cost
         self.wake()
+
+    def turn_is_over(self) -> bool:
+        """Say whether messages have been taken for so long that others should get the loop for once."""
+        now = monotonic()
+        if now - self._turn < _TURN:
+            return False
+        self._turn = now
+        return True
 
     def pop(self) -> tuple[str | bytes, int]:
         """Take the oldest message. Its cost counts until `give_back`."""
@@ -100,3 +113,4 @@ class Inbox:
             await self._waiter
         finally:
             self._waiter = None
+            self._turn = monotonic()

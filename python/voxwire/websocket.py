@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from . import _core
@@ -172,6 +173,10 @@ class WebSocket(Link, MediaSource):
                 message = "recv() gets nothing: the MESSAGE handlers take the messages; remove them, or use only them"
                 raise InvalidState(message)
             if len(self._inbox):
+                if self._inbox.turn_is_over():
+                    # A loop over messages that are all there would never wait, and so keep the others from running.
+                    await asyncio.sleep(0)
+                    continue
                 data, cost = self._inbox.pop()
                 self._inbox.give_back(cost)
                 return data

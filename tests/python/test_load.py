@@ -58,6 +58,35 @@ async def test_a_flood_does_not_starve_a_timer() -> None:
     assert gaps[-1] < 0.5
 
 
+async def test_a_loop_over_messages_that_are_there_lets_others_run() -> None:
+    count = 1000
+
+    def flood(peer: RawPeer) -> None:
+        peer.accept()
+        peer.write(frames.build(frames.TEXT, b"x" * 16) * count)
+        peer.answer_close()
+
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    with RawServer(flood) as server:
+        async with WebSocket(server.url) as ws:
+            left = count
+            running = asyncio.ensure_future(others())
+            async for _message in ws:
+                time.sleep(0.001)  # noqa: ASYNC251 - a body that works and never waits
+                left -= 1
+                if not left:
+                    break
+            running.cancel()
+    assert turns > count / 50  # without yielding there would be one or two
+
+
 async def test_memory_is_bounded_while_the_handler_is_slow() -> None:
     """A handler that blocks the loop: the peer waits, and what is in between stays small."""
     stop = threading.Event()

@@ -80,8 +80,19 @@ class TlsConfig:
 
     @staticmethod
     def client(
-        ca_file: str | None, cert_file: str | None, key_file: str | None, server_name: str | None
-    ) -> TlsConfig: ...
+        *,
+        ca_file: str | None,
+        ca_certificates: Sequence[bytes] | None,
+        trust: str,
+        fingerprint: bytes | None,
+        versions: str,
+        cert_file: str | None,
+        key_file: str | None,
+        server_name: str | None,
+    ) -> TlsConfig:
+        """`ca_certificates` in DER form; `trust` is "full", "any_name", "anybody" or, with a SHA-256 `fingerprint`,
+        "pinned"; `versions` is "both", "1.2" or "1.3". Raises InvalidParameter.
+        """
     @staticmethod
     def server(cert_file: str, key_file: str, client_ca_file: str | None) -> TlsConfig: ...
 

@@ -6,6 +6,7 @@ A wrong value raises InvalidParameter, which names the parameter, the value and 
 from __future__ import annotations
 
 import re
+import ssl
 import tempfile
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -80,7 +81,7 @@ class WebSocketParameters(TypedDict, total=False):
     """Level in dBFS up to which audio counts as silence. Default None: digital silence only."""
     require_protocol: bool
     """Fail when the server chose none of the `protocols`, as a browser does. Default False."""
-    tls: TLSOptions | None
+    tls: TLSOptions | ssl.SSLContext | None
     """For wss:// URLs. Default None: the system's root certificates."""
 
 
@@ -115,8 +116,10 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any]) -> Settings:
         refuse("trace", trace, "no trace together with privacy")
     receive_buffer = _count("receive_buffer", get("receive_buffer", MIB), 1)
     tls = get("tls")
+    if isinstance(tls, ssl.SSLContext):
+        tls = TLSOptions.from_context(tls)
     if tls is not None and not isinstance(tls, TLSOptions):
-        refuse("tls", tls, "TLSOptions or None")
+        refuse("tls", tls, "TLSOptions, ssl.SSLContext or None")
     close_timeout = _seconds("close_timeout", get("close_timeout", 10.0))
     threshold = get("silence_threshold")
     if threshold is not None and (not _number(threshold) or threshold > 0):

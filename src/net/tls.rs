@@ -1,14 +1,19 @@
 //! TLS settings: which authorities are trusted, which certificate is shown. Built once, shared by connections.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use rustls::crypto::ring;
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::hash::{Hash, HashAlgorithm};
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
+
+use super::verifier::{Rule, Verifier};
 
 /// What is wrong with TLS settings.
 #[derive(Debug, thiserror::Error)]
@@ -44,25 +49,95 @@ pub enum TlsError {
     },
 }
 
-/// A client's settings: trusts `ca_file`, or the system's authorities without one.
-pub fn client_config(
-    ca: Option<&Path>,
-    cert: Option<&Path>,
-    key: Option<&Path>,
-) -> Result<Arc<ClientConfig>, TlsError> {
+/// Whom a client trusts to vouch for a server.
+#[derive(Debug, Clone, Default)]
+pub enum Authorities {
+    /// The system's trust store.
+    #[default]
+    System,
+    /// Those of a PEM file.
+    File(PathBuf),
+    /// These certificates (DER).
+    Certificates(Vec<Vec<u8>>),
+}
+
+/// What makes a server's certificate good.
+#[derive(Debug, Clone, Default)]
+pub enum Trust {
+    /// A chain to a trusted authority, and the right name.
+    #[default]
+    Full,
+    /// A chain to a trusted authority, whatever the name.
+    AnyName,
+    /// Exactly the certificate with this SHA-256 fingerprint, whoever issued it and whatever its name.
+    Pinned(Vec<u8>),
+    /// Anything: the connection is encrypted, but nobody knows with whom.
+    Anybody,
+}
+
+/// The versions of TLS a client agrees to.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Versions {
+    /// 1.2 and 1.3.
+    #[default]
+    Both,
+    /// 1.2 alone.
+    Only12,
+    /// 1.3 alone.
+    Only13,
+}
+
+/// How a client checks servers and shows who it is.
+#[derive(Debug, Clone, Default)]
+pub struct ClientTls {
+    /// Whom to trust.
+    pub authorities: Authorities,
+    /// What to check.
+    pub trust: Trust,
+    /// Which versions to offer.
+    pub versions: Versions,
+    /// PEM file of the client's certificate chain; needs `key_file`.
+    pub cert_file: Option<PathBuf>,
+    /// PEM file of its private key; needs `cert_file`.
+    pub key_file: Option<PathBuf>,
+}
+
+/// The settings most connections share: full trust in the system's authorities. Read once.
+pub fn default_client_config() -> Result<Arc<ClientConfig>, TlsError> {
     static SYSTEM: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    let plain = ca.is_none() && cert.is_none() && key.is_none();
-    if let Some(config) = SYSTEM.get().filter(|_| plain) {
+    if let Some(config) = SYSTEM.get() {
         return Ok(Arc::clone(config));
     }
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|source| TlsError::Rustls { field: "tls", source })?
-        .with_root_certificates(match ca {
-            Some(path) => roots_of("ca_file", path)?,
-            None => system_roots()?,
-        });
-    let mut config = match (cert, key) {
+    let config = client_config(&ClientTls::default())?;
+    Ok(Arc::clone(SYSTEM.get_or_init(|| config)))
+}
+
+/// A client's settings.
+pub fn client_config(settings: &ClientTls) -> Result<Arc<ClientConfig>, TlsError> {
+    let provider = Arc::new(ring::default_provider());
+    let versions: &[&SupportedProtocolVersion] = match settings.versions {
+        Versions::Both => &[&TLS13, &TLS12],
+        Versions::Only12 => &[&TLS12],
+        Versions::Only13 => &[&TLS13],
+    };
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(versions)
+        .map_err(|source| TlsError::Rustls { field: "tls", source })?;
+    let rule = match &settings.trust {
+        Trust::Full => None,
+        Trust::AnyName => {
+            let roots = Arc::new(roots(&settings.authorities)?);
+            let chain = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
+            Some(Rule::AnyName(chain.map_err(|e| TlsError::NoRoots(e.to_string()))?))
+        }
+        Trust::Pinned(digest) => Some(Rule::Pinned { digest: digest.clone(), hash: sha256(&provider)? }),
+        Trust::Anybody => Some(Rule::Anybody),
+    };
+    let builder = match rule {
+        None => builder.with_root_certificates(roots(&settings.authorities)?),
+        Some(rule) => builder.dangerous().with_custom_certificate_verifier(Arc::new(Verifier { rule, provider })),
+    };
+    let mut config = match (&settings.cert_file, &settings.key_file) {
         (None, None) => builder.with_no_client_auth(),
         (Some(cert), Some(key)) => builder
             .with_client_auth_cert(certificates("cert_file", cert)?, private_key(key)?)
@@ -71,11 +146,34 @@ pub fn client_config(
         (None, Some(_)) => return Err(TlsError::Half { given: "key_file", missing: "cert_file" }),
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let config = Arc::new(config);
-    if plain {
-        return Ok(Arc::clone(SYSTEM.get_or_init(|| config)));
+    Ok(Arc::new(config))
+}
+
+fn roots(authorities: &Authorities) -> Result<RootCertStore, TlsError> {
+    match authorities {
+        Authorities::System => system_roots(),
+        Authorities::File(path) => roots_of("ca_file", path),
+        Authorities::Certificates(certificates) => {
+            let mut roots = RootCertStore::empty();
+            for der in certificates {
+                let added = roots.add(CertificateDer::from(der.clone()));
+                added.map_err(|source| TlsError::Rustls { field: "ca", source })?;
+            }
+            Ok(roots)
+        }
     }
-    Ok(config)
+}
+
+fn sha256(provider: &CryptoProvider) -> Result<&'static dyn Hash, TlsError> {
+    let of_suite = |suite: &SupportedCipherSuite| match suite {
+        SupportedCipherSuite::Tls13(suite) => Some(suite.common.hash_provider),
+        SupportedCipherSuite::Tls12(_) => None,
+    };
+    let mut hashes = provider.cipher_suites.iter().filter_map(of_suite);
+    let missing = || rustls::Error::General("this build of rustls has no SHA-256".to_owned());
+    hashes
+        .find(|hash| hash.algorithm() == HashAlgorithm::SHA256)
+        .ok_or_else(|| TlsError::Rustls { field: "fingerprint", source: missing() })
 }
 
 /// A server's settings; with `client_ca`, clients must show a certificate of that authority.

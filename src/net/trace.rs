@@ -1,6 +1,5 @@
 //! The `trace` of a connection: every message sent and received as a line of text, for diagnosis.
 
-use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::proto::CloseFrame;
 
 use super::files::{BackgroundFile, Files};
+use super::hex::hex;
 
 /// A trace file that lines are appended to.
 pub(super) struct Trace(BackgroundFile);
@@ -33,11 +33,7 @@ impl Trace {
 
     /// The same with the payload in hexadecimal digits.
     pub(super) fn binary(&self, direction: Direction, data: &[u8]) {
-        let mut hex = String::with_capacity(data.len() * 2);
-        for byte in data {
-            let _ = write!(hex, "{byte:02x}");
-        }
-        self.line(direction, "binary", data.len(), &hex);
+        self.line(direction, "binary", data.len(), &hex(data));
     }
 
     /// A close frame: its code and reason.

@@ -52,7 +52,7 @@ impl PyConnection {
         let mailbox = bridge.mailbox(py)?;
         let url = Url::parse(url).map_err(|e| errors::invalid_url(py, &e))?;
         let config = match tls.and_then(|tls| tls.client.clone()) {
-            None if url.secure() => Some(crate::net::client_config(None, None, None).map_err(|e| errors::tls(py, &e))?),
+            None if url.secure() => Some(crate::net::default_client_config().map_err(|e| errors::tls(py, &e))?),
             config => config,
         };
         let server_name = tls.and_then(|tls| tls.server_name.clone());

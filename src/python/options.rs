@@ -10,7 +10,7 @@ use rustls::{ClientConfig, ServerConfig};
 
 use crate::media::silence::SilenceConfig;
 use crate::media::stream::StreamConfig;
-use crate::net::{Options, client_config, server_config};
+use crate::net::{Authorities, ClientTls, Options, Trust, Versions, client_config, server_config};
 use crate::proto::Limits;
 use crate::session::StreamsConfig;
 
@@ -28,9 +28,15 @@ pub(super) struct TlsConfig {
 #[expect(clippy::needless_pass_by_value, reason = "arguments come from Python as values")]
 impl TlsConfig {
     #[staticmethod]
+    #[pyo3(signature = (*, ca_file, ca_certificates, trust, fingerprint, versions, cert_file, key_file, server_name))]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn client(
         py: Python<'_>,
         ca_file: Option<PathBuf>,
+        ca_certificates: Option<Vec<Vec<u8>>>,
+        trust: &str,
+        fingerprint: Option<Vec<u8>>,
+        versions: &str,
         cert_file: Option<PathBuf>,
         key_file: Option<PathBuf>,
         server_name: Option<String>,
@@ -42,7 +48,33 @@ impl TlsConfig {
                     .map_err(|_| errors::parameter(py, "server_name", &format!("{name:?}"), expected))
             })
             .transpose()?;
-        let config = py.detach(|| client_config(ca_file.as_deref(), cert_file.as_deref(), key_file.as_deref()));
+        let authorities = match (ca_file, ca_certificates) {
+            (Some(path), _) => Authorities::File(path),
+            (None, Some(certificates)) => Authorities::Certificates(certificates),
+            (None, None) => Authorities::System,
+        };
+        let trust = match (trust, fingerprint) {
+            ("full", None) => Trust::Full,
+            ("any_name", None) => Trust::AnyName,
+            ("anybody", None) => Trust::Anybody,
+            ("pinned", Some(digest)) => Trust::Pinned(digest),
+            _ => {
+                return Err(errors::parameter(
+                    py,
+                    "trust",
+                    trust,
+                    "full, any_name, anybody, or pinned with a fingerprint",
+                ));
+            }
+        };
+        let versions = match versions {
+            "both" => Versions::Both,
+            "1.2" => Versions::Only12,
+            "1.3" => Versions::Only13,
+            _ => return Err(errors::parameter(py, "versions", versions, "both, 1.2 or 1.3")),
+        };
+        let settings = ClientTls { authorities, trust, versions, cert_file, key_file };
+        let config = py.detach(|| client_config(&settings));
         Ok(Self { client: Some(config.map_err(|e| errors::tls(py, &e))?), server: None, server_name })
     }
 

@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use voxwire::net::{Failure, ListenerOptions, Notice, Options, client_config, server_config};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use voxwire::net::{
+    Authorities, ClientTls, Failure, ListenerOptions, Notice, Options, Trust, Versions, client_config, server_config,
+};
 
 use crate::support::{Inbox, connect_with, listen, listener_options, roomy, target};
 
@@ -41,6 +45,10 @@ impl Drop for Files {
     }
 }
 
+fn trusting(files: &Files) -> std::result::Result<std::sync::Arc<rustls::ClientConfig>, voxwire::net::TlsError> {
+    client_config(&ClientTls { authorities: Authorities::File(files.path("ca.pem")), ..ClientTls::default() })
+}
+
 #[test]
 fn messages_of_every_size_go_through_tls() {
     let files = Files::new("localhost");
@@ -50,7 +58,7 @@ fn messages_of_every_size_go_through_tls() {
     let listener = listen(&at_server, options);
     let at_client = Inbox::new();
     let mut target = target(&format!("wss://localhost:{}/", listener.addresses()[0].port()));
-    target.tls = Some(client_config(Some(&files.path("ca.pem")), None, None).expect("a client config"));
+    target.tls = Some(trusting(&files).expect("a client config"));
     let client = connect_with(&at_client, target, roomy());
     let server = at_server.incoming();
     server.start();
@@ -80,7 +88,7 @@ fn an_untrusted_or_misnamed_certificate_is_refused_with_the_reason() {
     for (ca, reason) in [(&other, "UnknownIssuer"), (&files, "somebody.else")] {
         let inbox = Inbox::new();
         let mut target = target(&url);
-        target.tls = Some(client_config(Some(&ca.path("ca.pem")), None, None).expect("a client config"));
+        target.tls = Some(trusting(ca).expect("a client config"));
         connect_with(&inbox, target, Options::default());
         let error = inbox.error();
         assert!(matches!(&error, Failure::Tls { .. }), "{error}");
@@ -90,8 +98,58 @@ fn an_untrusted_or_misnamed_certificate_is_refused_with_the_reason() {
 
 #[test]
 fn a_missing_file_names_the_setting() {
-    let error = client_config(Some("/no/such/file".as_ref()), None, None).map(drop).unwrap_err();
+    let file = |path: &str| Some(path.into());
+    let ca = ClientTls { authorities: Authorities::File("/no/such/file".into()), ..ClientTls::default() };
+    let error = client_config(&ca).map(drop).unwrap_err();
     assert!(error.to_string().starts_with("ca_file: \"/no/such/file\""), "{error}");
-    let error = client_config(None, Some("/no/such/file".as_ref()), None).map(drop).unwrap_err();
+    let half = ClientTls { cert_file: file("/no/such/file"), ..ClientTls::default() };
+    let error = client_config(&half).map(drop).unwrap_err();
     assert!(error.to_string().contains("cert_file is given without key_file"), "{error}");
+}
+
+/// Connects to a server that shows the certificate of `files`, whose name is not `localhost`.
+fn connects(files: &Files, settings: &ClientTls) -> Result<(), Failure> {
+    let at_server = Inbox::new();
+    let tls = server_config(&files.path("cert.pem"), &files.path("key.pem"), None).expect("a server config");
+    let listener = listen(&at_server, ListenerOptions { tls: Some(tls), ..listener_options() });
+    let inbox = Inbox::new();
+    let mut target = target(&format!("wss://localhost:{}/", listener.addresses()[0].port()));
+    target.tls = Some(client_config(settings).expect("a client config"));
+    let client = connect_with(&inbox, target, Options::default());
+    let result = match inbox.next() {
+        Notice::Open { .. } => Ok(()),
+        Notice::Error(failure) => Err(failure),
+        other => panic!("{other:?}"),
+    };
+    client.abort();
+    result
+}
+
+#[test]
+fn trust_is_what_was_asked_for() {
+    let (files, other) = (Files::new("not.this.host"), Files::new("one.more.authority"));
+    let with = |trust: Trust, ca: &Files| ClientTls {
+        authorities: Authorities::File(ca.path("ca.pem")),
+        trust,
+        ..ClientTls::default()
+    };
+    assert!(connects(&files, &with(Trust::Full, &files)).is_err(), "the name is wrong");
+    connects(&files, &with(Trust::AnyName, &files)).expect("the chain is right");
+    assert!(connects(&files, &with(Trust::AnyName, &other)).is_err(), "the chain is wrong");
+    connects(&files, &with(Trust::Anybody, &other)).expect("nothing is checked");
+
+    let der = CertificateDer::from_pem_file(files.path("cert.pem")).expect("a certificate");
+    let digest = ring::digest::digest(&ring::digest::SHA256, &der).as_ref().to_vec();
+    connects(&files, &with(Trust::Pinned(digest.clone()), &other)).expect("it is the certificate");
+    let error = connects(&other, &with(Trust::Pinned(digest), &other)).unwrap_err().to_string();
+    assert!(error.contains("fingerprint is"), "{error}");
+}
+
+#[test]
+fn versions_are_what_was_asked_for() {
+    let files = Files::new("localhost");
+    for versions in [Versions::Both, Versions::Only12, Versions::Only13] {
+        let authorities = Authorities::File(files.path("ca.pem"));
+        connects(&files, &ClientTls { authorities, versions, ..ClientTls::default() }).expect("a version in common");
+    }
 }

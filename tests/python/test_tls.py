@@ -1,7 +1,11 @@
 """wss://: trusted and untrusted servers, client certificates, what cuts TLS off."""
 
 import asyncio
+import hashlib
 import socket
+import ssl
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -114,7 +118,7 @@ BAD_FILES = [
 @pytest.mark.parametrize("files", BAD_FILES)
 async def test_bad_files_raise_at_once(files: dict[str, str]) -> None:
     with pytest.raises((OSError, voxwire.InvalidParameter), match=r"missing\.pem|test_tls\.py"):
-        WebSocket("wss://localhost:9/", tls=TLSOptions(**files))
+        WebSocket("wss://localhost:9/", tls=TLSOptions(**files))  # type: ignore[arg-type]
 
 
 async def test_a_certificate_needs_its_key(certificates: Certificates) -> None:
@@ -155,3 +159,129 @@ async def test_our_server_asks_for_a_certificate(certificates: Certificates) -> 
             ws.send("x")
             assert await ws.recv() == "x"
         assert isinstance(await failing(url, tls=TLSOptions(ca_file=certificates.ca)), voxwire.ConnectError)
+
+
+def contexts(certificates: Certificates) -> dict[str, tuple[ssl.SSLContext, bool]]:
+    """Contexts for a server whose certificate is for localhost and that is addressed as 127.0.0.1; do they connect?"""
+    full = certificates.client_context()
+    any_name = certificates.client_context()
+    any_name.check_hostname = False
+    stranger = ssl.create_default_context()
+    stranger.check_hostname = False
+    blind = ssl.create_default_context()
+    blind.check_hostname = False
+    blind.verify_mode = ssl.CERT_NONE
+    return {"full": (full, False), "any name": (any_name, True), "stranger": (stranger, False), "blind": (blind, True)}
+
+
+@pytest.mark.parametrize("kind", ["full", "any name", "stranger", "blind"])
+async def test_an_ssl_context_is_honoured(certificates: Certificates, kind: str) -> None:
+    context, connects = contexts(certificates)[kind]
+    with RawServer(echo, certificates.server_context()) as server:
+        url = f"wss://127.0.0.1:{server.port}/"
+        if not connects:
+            assert isinstance(await failing(url, tls=context), voxwire.TLSError)
+            return
+        async with WebSocket(url, tls=context) as ws:
+            ws.send("x")
+            assert await ws.recv() == "x"
+
+
+async def test_the_name_in_an_ssl_context_is_checked(certificates: Certificates) -> None:
+    with RawServer(echo, certificates.server_context()) as server:
+        async with WebSocket(server.url, tls=certificates.client_context()) as ws:
+            ws.send("x")
+            assert await ws.recv() == "x"
+
+
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+async def test_versions_are_honoured(certificates: Certificates, version: str) -> None:
+    only, other = ssl.TLSVersion[version], ssl.TLSVersion["TLSv1_2" if version == "TLSv1_3" else "TLSv1_3"]
+    server_context = certificates.server_context()
+    server_context.minimum_version = server_context.maximum_version = only
+    right, wrong = certificates.client_context(), certificates.client_context()
+    right.minimum_version = right.maximum_version = only
+    wrong.minimum_version = wrong.maximum_version = other
+    with RawServer(echo, server_context) as server:
+        async with WebSocket(server.url, tls=right) as ws:
+            ws.send("x")
+            assert await ws.recv() == "x"
+    with RawServer(echo, server_context) as server:
+        assert isinstance(await failing(server.url, tls=wrong), voxwire.TLSError)
+    if version == "TLSv1_2":
+        with RawServer(echo, server_context) as server:
+            options = TLSOptions(ca_file=certificates.ca, minimum_version="1.3")
+            assert isinstance(await failing(server.url, tls=options), voxwire.TLSError)
+
+
+def too_old(context: ssl.SSLContext) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+
+
+def crl(context: ssl.SSLContext) -> None:
+    context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+
+
+def ciphers(context: ssl.SSLContext) -> None:
+    context.set_ciphers("ECDHE-RSA-AES256-GCM-SHA384")
+
+
+def later(context: ssl.SSLContext) -> None:
+    context.post_handshake_auth = True
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [(too_old, "maximum_version"), (crl, "verify_flags"), (ciphers, "get_ciphers"), (later, "post_handshake_auth")],
+)
+async def test_what_cannot_be_honoured_is_refused(change: Callable[[ssl.SSLContext], None], field: str) -> None:
+    context = ssl.create_default_context()
+    change(context)
+    with pytest.raises(voxwire.InvalidParameter, match=field):
+        WebSocket("wss://localhost:9/", tls=context)
+
+
+async def test_a_servers_context_is_refused(certificates: Certificates) -> None:
+    with pytest.raises(voxwire.InvalidParameter, match="client's context"):
+        WebSocket("wss://localhost:9/", tls=certificates.server_context())
+
+
+async def test_a_pinned_certificate(certificates: Certificates) -> None:
+    der = ssl.PEM_cert_to_DER_cert(
+        certificates.server_cert.read_text().split("-----END")[0] + "-----END CERTIFICATE-----\n"
+    )
+    digest = hashlib.sha256(der).hexdigest()
+    colons = ":".join(digest[n : n + 2] for n in range(0, 64, 2)).upper()
+    with RawServer(echo, certificates.server_context()) as server:
+        url = f"wss://127.0.0.1:{server.port}/"
+        for fingerprint in (digest, colons):
+            async with WebSocket(url, tls=TLSOptions(fingerprint=fingerprint)) as ws:
+                ws.send("x")
+                assert await ws.recv() == "x"
+        error = await failing(url, tls=TLSOptions(fingerprint="0" * 64))
+    assert isinstance(error, voxwire.TLSError)
+    assert digest in str(error)
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"fingerprint": "12:34"}, "fingerprint"),
+        ({"fingerprint": "x" * 64}, "fingerprint"),
+        ({"fingerprint": "0" * 64, "ca_file": "ca.pem"}, "fingerprint"),
+        ({"minimum_version": "1.1"}, "minimum_version"),
+    ],
+)
+def test_options_that_make_no_sense(options: dict[str, Any], field: str) -> None:
+    with pytest.raises(voxwire.InvalidParameter, match=field):
+        TLSOptions(**options)
+
+
+async def test_nothing_is_checked_only_by_that_name(certificates: Certificates) -> None:
+    with RawServer(echo, certificates.server_context()) as server:
+        async with WebSocket(server.url, tls=TLSOptions(dangerously_trust_anybody=True)) as ws:
+            ws.send("x")
+            assert await ws.recv() == "x"

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 pytestmark = [
+    pytest.mark.timeout(120),
     pytest.mark.skipif(sys.platform != "linux", reason="the benchmarks read /proc"),
     pytest.mark.skipif(sys.version_info >= (3, 13), reason="the bridge by hand needs audioop"),
 ]
@@ -23,7 +24,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=110,
         check=False,
     )
 

@@ -205,7 +205,10 @@ fn another_status_comes_with_the_start_of_the_body() {
     let mut parser = ResponseParser::new(KEY, &[]);
     let fed = parser.feed(b"HTTP/1.1 302 Found\r\nContent-Length: 2\r\n\r\nok");
     let error = fed.unwrap_err();
-    assert_eq!(error.to_string(), "server refused the handshake with HTTP status 302 Found; expected 101");
+    assert_eq!(
+        error.to_string(),
+        "server refused the handshake with HTTP status 302 Found; expected 101; its body begins with \"ok\""
+    );
     assert_eq!(parser.feed(b"x"), Err(HandshakeError::Over));
     assert_eq!(parser.eof(), HandshakeError::Over);
 }

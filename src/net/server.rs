@@ -237,6 +237,10 @@ impl Listener {
         let Request { path, headers, rest, .. } = request;
         let notice = Notice::Incoming { connection: Arc::clone(&connection), path, headers: headers.clone(), peer };
         self.mailbox.post_one(self.id, notice);
+        if self.stop.borrow().is_some() {
+            // Stopped meanwhile: whoever wound it up may not have seen this connection.
+            connection.close_internal(1001, "server shutting down");
+        }
         if started.await.is_err() {
             // The application let go of it without starting it.
             connection.close_internal(1001, "");

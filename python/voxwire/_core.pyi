@@ -176,10 +176,6 @@ class Connection:
         media_frames_received, media_lost, media_duplicates, media_discarded_ms, media_dropped_ms (to a slow peer).
         """
 
-    def route_to(
-        self, unit: MediaSink, encoding: str | None, tag: str | None, custom_parameters: str | None
-    ) -> None: ...
-    def unroute(self, unit: MediaSink, tag: str | None) -> None: ...
     def clear_media(self, tag: str | None) -> float:
         """Drops buffered incoming audio of one tag or (None) of all; answers the milliseconds dropped."""
 
@@ -234,10 +230,6 @@ class Player:
 
     def start(self) -> None: ...
     def stop(self) -> None: ...
-    def route_to(
-        self, unit: MediaSink, encoding: str | None, tag: str | None, custom_parameters: str | None
-    ) -> None: ...
-    def unroute(self, unit: MediaSink, tag: str | None) -> None: ...
 
 @final
 class AudioUnit:
@@ -274,12 +266,18 @@ class AudioUnit:
     def discarded(self) -> float:
         """Milliseconds that came when the read side was full and were discarded, oldest first."""
 
-    def route_to(
-        self, unit: MediaSink, encoding: str | None, tag: str | None, custom_parameters: str | None
-    ) -> None: ...
-    def unroute(self, unit: MediaSink, tag: str | None) -> None: ...
-
+MediaSource: TypeAlias = Connection | Player | AudioUnit
 MediaSink: TypeAlias = Connection | Recorder | AudioUnit
+
+def route(
+    source: MediaSource, target: MediaSink, encoding: str | None, tag: str | None, custom_parameters: str | None
+) -> None:
+    """Sends the audio of `source` to `target`; encoding, tag and parameters (JSON text) matter for a Connection. None
+    for the last two takes over those of the stream that is sent on. Raises MediaError, AudioRouteError.
+    """
+
+def unroute(source: MediaSource, target: MediaSink, tag: str | None) -> None:
+    """Ends what `route` began: with this tag, or (None) all."""
 
 def check_url(url: str) -> str:
     """The URL normalised (lower-case scheme and host, a path, no default port). Raises InvalidURL."""

@@ -38,17 +38,21 @@ class InvalidURL(VoxwireError, ValueError):
     """The URL is not one a WebSocket can be opened to (RFC 6455 section 3)."""
 
 
-class InvalidParameter(VoxwireError, ValueError):
-    """A parameter has a value that it cannot have."""
+class _InvalidField(VoxwireError, ValueError):
+    """Something has a value that it cannot have."""
 
     def __init__(
         self, message: str = "", *, field: str | None = None, value: object = None, expected: str | None = None
     ) -> None:
-        """`field` is the parameter's name, `value` what it was, `expected` what it may be."""
+        """`field` is its name, `value` what it was, `expected` what it may be."""
         super().__init__(message)
         self.field = field
         self.value = value
         self.expected = expected
+
+
+class InvalidParameter(_InvalidField):
+    """A parameter has a value that it cannot have: `field` is its name, `value` what it was, `expected` what it may be."""
 
 
 class InvalidState(VoxwireError, RuntimeError):
@@ -121,17 +125,11 @@ class TransportError(VoxwireError, OSError):
     """An open connection was lost: reset, a write that failed, TLS cut off."""
 
 
-class MediaError(VoxwireError, ValueError):
-    """Audio that cannot be decoded or played. In an ERROR event it leaves the connection open."""
+class MediaError(_InvalidField):
+    """Audio that cannot be decoded or played. In an ERROR event it leaves the connection open.
 
-    def __init__(
-        self, message: str = "", *, field: str | None = None, value: object = None, expected: str | None = None
-    ) -> None:
-        """`field` is the field of the media event, `value` what it was, `expected` what it may be."""
-        super().__init__(message)
-        self.field = field
-        self.value = value
-        self.expected = expected
+    `field` is the field of the media event, `value` what it was, `expected` what it may be.
+    """
 
 
 class MediaBufferFull(VoxwireError, BufferError):

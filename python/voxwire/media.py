@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from . import _core
 from .errors import AudioRouteError
@@ -53,17 +53,10 @@ class MediaUnit:
         return None
 
 
-class _Source(Protocol):
-    def route_to(
-        self, unit: _core.MediaSink, encoding: str | None, tag: str | None, custom_parameters: str | None
-    ) -> None: ...
-    def unroute(self, unit: _core.MediaSink, tag: str | None) -> None: ...
-
-
 class MediaSource(MediaUnit):
     """Anything that audio can come from."""
 
-    def _source(self) -> _Source:
+    def _source(self) -> _core.MediaSource:
         raise NotImplementedError
 
     def sendMediaTo(
@@ -87,14 +80,14 @@ class MediaSource(MediaUnit):
             text = None if custom is None else json.dumps(custom, ensure_ascii=False, allow_nan=False)
         except (TypeError, ValueError):
             refuse("customParameters", custom, "something that JSON can hold")
-        self._source().route_to(unit._sink(), None if encoding is None else str(encoding), _tag(values), text)
+        _core.route(self._source(), unit._sink(), None if encoding is None else str(encoding), _tag(values), text)
 
     def stopMediaTo(
         self, mediaUnit: MediaUnit, parameters: TagParameters | None = None, **options: Unpack[TagParameters]
     ) -> None:
         """End what `sendMediaTo` began; nothing happens when nothing was sent. Raises TypeError as it does."""
         values = merged(parameters, options, known=SendMediaParameters.__annotations__)
-        self._source().unroute(_unit(mediaUnit)._sink(), _tag(values))
+        _core.unroute(self._source(), _unit(mediaUnit)._sink(), _tag(values))
 
 
 @dataclass(slots=True)
@@ -177,7 +170,7 @@ class Player(_Unit, MediaSource):
         super().__init__()
         self._unit = _core.Player(self._bridge, self._reports, fspath(path))
 
-    def _source(self) -> _Source:
+    def _source(self) -> _core.MediaSource:
         return self._unit
 
     @property
@@ -226,7 +219,7 @@ class AudioUnit(_Unit, MediaSource):
     def _sink(self) -> _core.MediaSink:
         return self._unit
 
-    def _source(self) -> _Source:
+    def _source(self) -> _core.MediaSource:
         return self._unit
 
     @property

@@ -11,7 +11,7 @@ use crate::media::stream::{Stream, StreamConfig};
 
 use super::mailbox::{Mailbox, Notice};
 use super::pacer::{Paced, Slot};
-use super::route::{Fanout, Origin, RouteError, RouteParams, Sink};
+use super::route::{Fanout, Origin, Source};
 use super::runtime::{Core, lock};
 
 /// Why audio was not taken.
@@ -217,16 +217,6 @@ impl AudioUnit {
         self.fanout.close();
     }
 
-    /// Adds a route to `sink`.
-    pub fn route(&self, sink: Sink, params: RouteParams) -> Result<(), RouteError> {
-        self.fanout.add(self.id, sink, params)
-    }
-
-    /// Removes the routes to `sink` with this tag, or all.
-    pub fn unroute(&self, sink: &Sink, tag: Option<&str>) {
-        self.fanout.remove(sink, tag);
-    }
-
     fn schedule(self: &Arc<Self>, deadline: Option<Instant>) {
         if let Some(at) = deadline {
             self.core.pacer(self.id).schedule(Arc::<Self>::clone(self), at);
@@ -244,6 +234,16 @@ impl AudioUnit {
 fn new_stream(rate: u32, limit: Duration) -> Stream {
     let config = StreamConfig { playout_delay: Duration::ZERO, max_buffered: limit, ..StreamConfig::default() };
     Stream::new(String::new(), Encoding::Pcm { rate }, None, config)
+}
+
+impl Source for AudioUnit {
+    fn source_id(&self) -> u64 {
+        self.id
+    }
+
+    fn fanout(&self) -> &Fanout {
+        &self.fanout
+    }
 }
 
 impl Paced for AudioUnit {

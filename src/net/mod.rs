@@ -32,7 +32,7 @@ pub use mailbox::{Closed, Mailbox, Notice};
 pub use options::Options;
 pub use player::{Player, PlayerError};
 pub use recorder::Recorder;
-pub use route::{RouteError, RouteParams, Sink};
+pub use route::{Fanout, RouteError, RouteParams, Sink, Source};
 pub use runtime::{Core, core, forget_after_fork, generation, shutdown};
 pub use server::{Listener, ListenerOptions};
 pub use stats::Snapshot;

@@ -9,7 +9,7 @@ use crate::media::wav::{self, WavError};
 
 use super::mailbox::{Mailbox, Notice};
 use super::pacer::{Paced, Slot};
-use super::route::{Fanout, Origin, RouteError, RouteParams, Sink};
+use super::route::{Fanout, Origin, Source};
 use super::runtime::{Core, lock};
 
 const FRAME: Duration = Duration::from_millis(20);
@@ -123,15 +123,15 @@ impl Player {
             self.mailbox.post_one(self.id, Notice::Finished(None));
         }
     }
+}
 
-    /// Adds a route to `sink`.
-    pub fn route(&self, sink: Sink, params: RouteParams) -> Result<(), RouteError> {
-        self.fanout.add(self.id, sink, params)
+impl Source for Player {
+    fn source_id(&self) -> u64 {
+        self.id
     }
 
-    /// Removes the routes to `sink` with this tag, or all.
-    pub fn unroute(&self, sink: &Sink, tag: Option<&str>) {
-        self.fanout.remove(sink, tag);
+    fn fanout(&self) -> &Fanout {
+        &self.fanout
     }
 }
 

@@ -73,15 +73,33 @@ pub(super) struct Origin<'a> {
     pub(super) rate: u32,
 }
 
+/// Something that audio comes from: a connection, a player, an audio unit.
+pub trait Source {
+    /// Its id, under which it claims tags at its targets.
+    fn source_id(&self) -> u64;
+    /// Its routes.
+    fn fanout(&self) -> &Fanout;
+
+    /// Adds a route to `sink`, or replaces the one with the same tag.
+    fn route(&self, sink: Sink, params: RouteParams) -> Result<(), RouteError> {
+        self.fanout().add(self.source_id(), sink, params)
+    }
+
+    /// Removes the routes to `sink` with this tag, or all.
+    fn unroute(&self, sink: &Sink, tag: Option<&str>) {
+        self.fanout().remove(sink, tag);
+    }
+}
+
 /// All routes of one source.
 #[derive(Default)]
-pub(super) struct Fanout {
+pub struct Fanout {
     legs: Mutex<Vec<Leg>>,
 }
 
 impl Fanout {
     /// Adds a route, or replaces the one to the same sink with the same tag.
-    pub(super) fn add(&self, source: u64, sink: Sink, params: RouteParams) -> Result<(), RouteError> {
+    fn add(&self, source: u64, sink: Sink, params: RouteParams) -> Result<(), RouteError> {
         let mut legs = lock(&self.legs);
         if sink.is_closed() {
             // As `send` after the end: the application will hear of it in order, and may be just about to.
@@ -95,7 +113,7 @@ impl Fanout {
     }
 
     /// Removes the routes to `sink`: that with this tag, or all.
-    pub(super) fn remove(&self, sink: &Sink, tag: Option<&str>) {
+    fn remove(&self, sink: &Sink, tag: Option<&str>) {
         let mut legs = lock(&self.legs);
         let gone = |leg: &mut Leg| leg.sink.id() == sink.id() && (tag.is_none() || leg.params.tag.as_deref() == tag);
         for leg in legs.extract_if(.., gone) {

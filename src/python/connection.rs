@@ -15,7 +15,6 @@ use super::buffer::with_bytes;
 use super::errors;
 use super::handle::Handle;
 use super::options::{ConnectionOptions, TlsConfig};
-use super::units::{params, sink};
 
 /// Messages longer than this are copied and written without the GIL; for shorter ones letting go of it costs more.
 const DETACH_ABOVE: usize = 64 * 1024;
@@ -153,23 +152,6 @@ impl PyConnection {
         dict.set_item("media_discarded_ms", s.media_discarded.as_secs_f64() * 1000.0)?;
         dict.set_item("media_dropped_ms", s.media_dropped.as_secs_f64() * 1000.0)?;
         Ok(dict)
-    }
-
-    fn route_to(
-        &self,
-        py: Python<'_>,
-        unit: &Bound<'_, PyAny>,
-        encoding: Option<&str>,
-        tag: Option<String>,
-        custom_parameters: Option<String>,
-    ) -> PyResult<()> {
-        let params = params(py, encoding, tag, custom_parameters)?;
-        self.get(py)?.route(sink(unit)?, params).map_err(|e| errors::route(py, &e))
-    }
-
-    fn unroute(&self, py: Python<'_>, unit: &Bound<'_, PyAny>, tag: Option<&str>) -> PyResult<()> {
-        self.get(py)?.unroute(&sink(unit)?, tag);
-        Ok(())
     }
 
     fn clear_media(&self, py: Python<'_>, tag: Option<&str>) -> PyResult<f64> {

@@ -9,6 +9,7 @@ mod g711;
 mod handle;
 mod listener;
 mod options;
+mod routes;
 mod units;
 mod wake;
 
@@ -32,6 +33,8 @@ mod _core {
     use super::listener::PyListener;
     #[pymodule_export]
     use super::options::{ConnectionOptions, TlsConfig};
+    #[pymodule_export]
+    use super::routes::{route, unroute};
     #[pymodule_export]
     use super::units::{PyAudioUnit, PyPlayer, PyRecorder};
     #[pymodule_export]

@@ -1,54 +1,25 @@
-//! `Recorder`, `Player`, `AudioUnit`: handles on the media units, and how a route names its target.
+//! `Recorder`, `Player`, `AudioUnit`: handles on the media units.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::media::encoding::Encoding;
 use crate::media::pcm;
-use crate::net::{AudioUnit, Player, Recorder, RouteParams, Sink, core};
+use crate::net::{AudioUnit, Player, Recorder, core};
 
 use super::bridge::{LoopBridge, What};
 use super::buffer::with_pcm;
-use super::connection::PyConnection;
 use super::errors;
 use super::handle::Handle;
 use super::options::seconds;
 
 const MS: f64 = 1000.0;
 
-/// The target of a route.
-pub(super) fn sink(unit: &Bound<'_, PyAny>) -> PyResult<Sink> {
-    let py = unit.py();
-    if let Ok(connection) = unit.cast::<PyConnection>() {
-        return Ok(Sink::Socket(Arc::clone(connection.get().get(py)?)));
-    }
-    if let Ok(recorder) = unit.cast::<PyRecorder>() {
-        return Ok(Sink::Recorder(Arc::clone(recorder.get().0.get(py)?)));
-    }
-    if let Ok(unit) = unit.cast::<PyAudioUnit>() {
-        return Ok(Sink::Unit(Arc::clone(unit.get().0.get(py)?)));
-    }
-    Err(PyTypeError::new_err("audio can be sent to a WebSocket, a Recorder or an AudioUnit"))
-}
-
-/// How audio is sent along a route. Raises `MediaError` for an encoding we cannot send.
-pub(super) fn params(
-    py: Python<'_>,
-    encoding: Option<&str>,
-    tag: Option<String>,
-    custom: Option<String>,
-) -> PyResult<RouteParams> {
-    let encoding = Encoding::from_wire(encoding, None, None).map_err(|e| errors::format_error(py, &e))?;
-    Ok(RouteParams { encoding, tag, custom })
-}
-
 /// Writes a WAV file in real time.
 #[pyclass(frozen, name = "Recorder", module = "voxwire._core")]
-pub(super) struct PyRecorder(Handle<Recorder>);
+pub(super) struct PyRecorder(pub(super) Handle<Recorder>);
 
 #[pymethods]
 #[expect(clippy::needless_pass_by_value, reason = "arguments come from Python as values")]
@@ -79,7 +50,7 @@ impl PyRecorder {
 
 /// Plays a WAV file in real time.
 #[pyclass(frozen, name = "Player", module = "voxwire._core")]
-pub(super) struct PyPlayer(Handle<Player>);
+pub(super) struct PyPlayer(pub(super) Handle<Player>);
 
 #[pymethods]
 #[expect(clippy::needless_pass_by_value, reason = "arguments come from Python as values")]
@@ -119,28 +90,11 @@ impl PyPlayer {
         self.0.get(py)?.stop();
         Ok(())
     }
-
-    fn route_to(
-        &self,
-        py: Python<'_>,
-        unit: &Bound<'_, PyAny>,
-        encoding: Option<&str>,
-        tag: Option<String>,
-        custom_parameters: Option<String>,
-    ) -> PyResult<()> {
-        let params = params(py, encoding, tag, custom_parameters)?;
-        self.0.get(py)?.route(sink(unit)?, params).map_err(|e| errors::route(py, &e))
-    }
-
-    fn unroute(&self, py: Python<'_>, unit: &Bound<'_, PyAny>, tag: Option<&str>) -> PyResult<()> {
-        self.0.get(py)?.unroute(&sink(unit)?, tag);
-        Ok(())
-    }
 }
 
 /// PCM between a route and Python.
 #[pyclass(frozen, name = "AudioUnit", module = "voxwire._core")]
-pub(super) struct PyAudioUnit(Handle<AudioUnit>);
+pub(super) struct PyAudioUnit(pub(super) Handle<AudioUnit>);
 
 #[pymethods]
 impl PyAudioUnit {
@@ -196,22 +150,5 @@ impl PyAudioUnit {
     #[getter]
     fn discarded(&self, py: Python<'_>) -> PyResult<f64> {
         Ok(self.0.get(py)?.discarded().as_secs_f64() * MS)
-    }
-
-    fn route_to(
-        &self,
-        py: Python<'_>,
-        unit: &Bound<'_, PyAny>,
-        encoding: Option<&str>,
-        tag: Option<String>,
-        custom_parameters: Option<String>,
-    ) -> PyResult<()> {
-        let params = params(py, encoding, tag, custom_parameters)?;
-        self.0.get(py)?.route(sink(unit)?, params).map_err(|e| errors::route(py, &e))
-    }
-
-    fn unroute(&self, py: Python<'_>, unit: &Bound<'_, PyAny>, tag: Option<&str>) -> PyResult<()> {
-        self.0.get(py)?.unroute(&sink(unit)?, tag);
-        Ok(())
     }
 }

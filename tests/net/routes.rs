@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use voxwire::media::encoding::Encoding;
 use voxwire::media::event::{MediaEvent, Parsed, decode_payload, parse, write_media, write_start, write_stop};
-use voxwire::net::{Connection, ListenerOptions, Notice, Options, Recorder, RouteParams, Sink, core};
+use voxwire::net::{Connection, ListenerOptions, Notice, Options, Recorder, RouteParams, Sink, Source, core};
 
 use crate::support::{Inbox, PATIENCE, Pair, listen, listener_options, target, url_of};
 

@@ -5,23 +5,13 @@ use std::time::{Duration, Instant};
 
 use crate::net::mailbox::Notice;
 use crate::net::pacer::{Paced, Slot};
-use crate::net::route::{Origin, RouteError, RouteParams, Sink};
+use crate::net::route::{Fanout, Origin, RouteError, Source};
 use crate::net::runtime::lock;
 use crate::session::Output;
 
 use super::Connection;
 
 impl Connection {
-    /// Routes the audio that arrives here to `sink`.
-    pub fn route(&self, sink: Sink, params: RouteParams) -> Result<(), RouteError> {
-        self.fanout.add(self.id, sink, params)
-    }
-
-    /// Removes the routes to `sink` with this tag, or all.
-    pub fn unroute(&self, sink: &Sink, tag: Option<&str>) {
-        self.fanout.remove(sink, tag);
-    }
-
     /// Drops buffered incoming audio of one tag, or of all; answers how much.
     pub fn clear_media(&self, tag: Option<&str>) -> Duration {
         self.streams.as_ref().map_or(Duration::ZERO, |streams| lock(streams).clear(Instant::now(), tag))
@@ -69,6 +59,16 @@ impl Connection {
                 self.fanout.over(key);
             }
         }
+    }
+}
+
+impl Source for Connection {
+    fn source_id(&self) -> u64 {
+        self.id
+    }
+
+    fn fanout(&self) -> &Fanout {
+        &self.fanout
     }
 }
 

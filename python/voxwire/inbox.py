@@ -23,7 +23,7 @@ class Inbox:
     that memory is bounded however slow the application is.
     """
 
-    __slots__ = ("_held", "_messages", "_open", "_release", "_turn", "_waiter")
+    __slots__ = ("_held", "_messages", "_open", "_release", "_turn", "_waiter", "taken")
 
     def __init__(self, release: Callable[[int], None]) -> None:
         """`release` gives a cost back to the connection."""
@@ -33,6 +33,8 @@ class Inbox:
         self._held = 0
         self._open = True
         self._turn = 0.0
+        self.taken = False
+        """Whether a message was ever taken: somebody does use `recv`."""
 
     def __len__(self) -> int:
         """How many messages wait."""
@@ -59,6 +61,7 @@ class Inbox:
 
     def pop(self) -> tuple[str | bytes, int]:
         """Take the oldest message. Its cost counts until `give_back`."""
+        self.taken = True
         return self._messages.popleft()
 
     def hold(self, tasks: list[asyncio.Task[object]], cost: int) -> bool:

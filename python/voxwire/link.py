@@ -164,7 +164,7 @@ class Link(EventTarget):
             tasks = self._dispatch(MessageEvent(cast("WebSocket", self), data))
             return tasks is not None and inbox.hold(tasks, cost)
         inbox.put(data, cost)
-        if inbox.held >= self._settings.receive_buffer and not self._warned:
+        if inbox.held >= self._settings.receive_buffer and not (inbox.taken or self._warned):
             self._warned = True
             self._note(logging.WARNING, "stops reading: nobody takes its messages (no MESSAGE handler, no recv)")
         return True

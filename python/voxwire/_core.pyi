@@ -122,6 +122,12 @@ class ConnectionOptions:
     ) -> ConnectionOptions: ...
 
 @final
+class Via:
+    """How the server of an outgoing connection is reached."""
+
+    def __new__(cls, *, happy_eyeballs_delay: float | None) -> Via: ...
+
+@final
 class Connection:
     """One WebSocket connection, either direction."""
 
@@ -135,6 +141,7 @@ class Connection:
         options: ConnectionOptions,
         tls: TlsConfig | None,
         require_protocol: bool,
+        via: Via,
     ) -> Connection:
         """A connection that begins to connect at `start()`; audio can be routed to it before. Raises InvalidURL or
         InvalidParameter for what can be told without the network, OSError for a trace file that cannot be opened.

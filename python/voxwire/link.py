@@ -104,6 +104,7 @@ class Link(EventTarget):
             settings.options,
             None if settings.tls is None else settings.tls._config,
             settings.require_protocol,
+            settings.via,
         )
 
     def _shut(self, code: int | None, reason: str) -> None:

@@ -22,6 +22,9 @@ from .errors import InvalidParameter
 from .tls import TLSOptions
 
 MIB = 1024 * 1024
+OUTGOING = ("tls", "headers", "require_protocol", "happy_eyeballs_delay")
+"""Parameters that an incoming connection does not have."""
+_SHORTEST_DELAY = 0.01  # RFC 8305 section 5
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110 section 5.5
 _OURS = frozenset(
@@ -83,6 +86,9 @@ class WebSocketParameters(TypedDict, total=False):
     """Fail when the server chose none of the `protocols`, as a browser does. Default False."""
     tls: TLSOptions | ssl.SSLContext | None
     """For wss:// URLs. Default None: the system's root certificates."""
+    happy_eyeballs_delay: float | None
+    """Head start of one address of the host over the next one (RFC 8305); what fails sooner is followed sooner. At least
+    0.01, default 0.25; None tries one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,7 @@ class Settings:
     require_protocol: bool
     tls: TLSOptions | None
     options: _core.ConnectionOptions
+    via: _core.Via
     trace: Path | None = None
     """The trace file of an incoming connection; that of an outgoing one is among the `options`."""
 
@@ -152,7 +159,16 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any]) -> Settings:
         require_protocol=_flag("require_protocol", get("require_protocol", False)),
         tls=tls,
         options=options,
+        via=_via(values),
     )
+
+
+def _via(values: Mapping[str, Any]) -> _core.Via:
+    """Check how the server is to be reached."""
+    delay = values.get("happy_eyeballs_delay", 0.25)
+    if delay is not None and (not _number(delay) or delay < _SHORTEST_DELAY):
+        refuse("happy_eyeballs_delay", delay, f"a number of seconds >= {_SHORTEST_DELAY}, or None")
+    return _core.Via(happy_eyeballs_delay=delay)
 
 
 def trace_name(identity: str) -> str:

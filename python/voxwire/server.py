@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from . import _core
 from .events import NewWebSocketEvent, NewWebSocketFailedEvent
 from .loops import bridge_to, running_loop
-from .parameters import directory, parse, refuse, trace_name
+from .parameters import OUTGOING, directory, parse, refuse, trace_name
 from .tls import ServerTLSOptions
 from .waiters import Waiters
 from .websocket import WebSocket
@@ -52,7 +52,7 @@ class WebSocketServer:
         self._settings = parse(given, {"protocols": protocols})
         if self._traces is not None and self._settings.privacy:
             refuse("parameters['trace']", self._traces, "no trace together with privacy")
-        for name in ("tls", "headers", "require_protocol"):
+        for name in OUTGOING:
             if (parameters or {}).get(name):
                 refuse(f"parameters[{name!r}]", (parameters or {})[name], "nothing: it is for outgoing connections")
         if tls is not None and not isinstance(tls, ServerTLSOptions):

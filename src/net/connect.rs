@@ -1,15 +1,20 @@
 //! Making an outgoing connection: name, TCP, TLS, HTTP upgrade, each with its time-out and an error that says what
-//! failed and where.
+//! failed and where. How TCP gets to the server is in `connect/dial.rs`.
+
+mod dial;
+mod race;
+
+pub use dial::Via;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -23,6 +28,7 @@ use super::mailbox::{Closed, Mailbox, Notice};
 use super::options::Options;
 use super::runtime::Core;
 use super::tls;
+use dial::{Progress, Unreachable};
 
 /// Where to connect to and what to ask for.
 pub struct Target {
@@ -38,6 +44,8 @@ pub struct Target {
     pub server_name: Option<ServerName<'static>>,
     /// Whether a server that chooses no subprotocol is refused.
     pub require_protocol: bool,
+    /// How the server is reached.
+    pub via: Via,
 }
 
 /// A socket after its handshake.
@@ -120,45 +128,29 @@ impl Target {
     }
 
     async fn upgrade(&self, options: &Options) -> Result<Upgraded, Failure> {
-        let stage = within(options.connect_timeout, async {
-            let socket = self.tcp().await?;
-            // Frames are small and wanted now.
-            let _ = socket.set_nodelay(true);
-            match &self.tls {
-                Some(config) if self.url.secure() => self.tls(socket, config).await.map(Stream::Tls),
-                _ => Ok(Stream::Plain(socket)),
-            }
-        });
-        let stream = stage.await.unwrap_or_else(|limit| Err(self.late(Stage::Connect, limit)))?;
-        within(options.handshake_timeout, self.handshake(stream))
-            .await
-            .unwrap_or_else(|limit| Err(self.late(Stage::Handshake, limit)))
+        let mut progress = Progress::default();
+        let stage = within(options.connect_timeout, self.reach(&mut progress)).await;
+        let stream = stage.unwrap_or_else(|limit| Err(self.late(Stage::Connect, limit, progress.to_string())))?;
+        let stage = within(options.handshake_timeout, self.handshake(stream)).await;
+        stage.unwrap_or_else(|limit| Err(self.late(Stage::Handshake, limit, "no complete answer".to_owned())))
     }
 
-    async fn tcp(&self) -> Result<TcpStream, Failure> {
-        let port = self.url.port();
-        let candidates: Vec<SocketAddr> = match self.url.host() {
-            Host::Ip(ip) => vec![SocketAddr::new(*ip, port)],
-            Host::Name(name) => match lookup_host((name.as_str(), port)).await {
-                Ok(found) => found.collect(),
-                Err(source) => return Err(Failure::Resolve { host: name.clone(), source }),
-            },
-        };
-        // The error names host and port already; only of several addresses one must know which is meant.
-        let one = matches!(self.url.host(), Host::Ip(_));
-        let mut attempts = Vec::new();
-        let mut errno = None;
-        for address in candidates {
-            match TcpStream::connect(address).await {
-                Ok(socket) => return Ok(socket),
-                Err(error) => {
-                    errno = error.raw_os_error();
-                    attempts.push(if one { error.to_string() } else { format!("{address}: {error}") });
-                }
+    /// TCP and TLS.
+    async fn reach(&self, progress: &mut Progress) -> Result<Stream, Failure> {
+        let (host, port) = (self.url.host(), self.url.port());
+        let socket = self.via.tcp(host, port, progress).await.map_err(|error| match error {
+            Unreachable::Unresolved(source) => Failure::Resolve { host: self.host(), source },
+            Unreachable::Failed(errno) => {
+                Failure::Connect { host: self.host(), port, attempts: progress.attempts(), errno }
             }
+        })?;
+        match &self.tls {
+            Some(config) if self.url.secure() => {
+                progress.tls();
+                self.tls(socket, config).await.map(Stream::Tls)
+            }
+            _ => Ok(Stream::Plain(socket)),
         }
-        let attempts = if attempts.is_empty() { "the name has no address".to_owned() } else { attempts.join("; ") };
-        Err(Failure::Connect { host: self.host(), port, attempts, errno })
     }
 
     async fn tls(
@@ -219,8 +211,8 @@ impl Target {
         }
     }
 
-    fn late(&self, stage: Stage, seconds: Duration) -> Failure {
-        Failure::Timeout { host: self.host(), port: self.url.port(), stage, seconds }
+    fn late(&self, stage: Stage, seconds: Duration, waiting: String) -> Failure {
+        Failure::Timeout { host: self.host(), port: self.url.port(), stage, seconds, waiting }
     }
 }
 

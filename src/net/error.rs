@@ -60,7 +60,7 @@ pub enum Failure {
         reason: String,
     },
     /// Time ran out while connecting.
-    #[error("no connection to {host}:{port} within {stage} = {} s", seconds.as_secs_f64())]
+    #[error("no connection to {host}:{port} within {stage} = {} s: {waiting}", seconds.as_secs_f64())]
     Timeout {
         /// Name or address from the URL.
         host: String,
@@ -70,6 +70,8 @@ pub enum Failure {
         stage: Stage,
         /// The time-out.
         seconds: Duration,
+        /// How far it had come.
+        waiting: String,
     },
     /// The request cannot be written.
     #[error(transparent)]

@@ -25,7 +25,7 @@ mod trace;
 mod verifier;
 
 pub use audio::{AudioUnit, AudioUnitError};
-pub use connect::{ConnectError, Target};
+pub use connect::{ConnectError, Target, Via};
 pub use connection::Connection;
 pub use error::{Failure, Stage};
 pub use mailbox::{Closed, Mailbox, Notice};

@@ -15,6 +15,7 @@ use super::buffer::with_bytes;
 use super::errors;
 use super::handle::Handle;
 use super::options::{ConnectionOptions, TlsConfig};
+use super::via::Via;
 
 /// Messages longer than this are copied and written without the GIL; for shorter ones letting go of it costs more.
 const DETACH_ABOVE: usize = 64 * 1024;
@@ -47,6 +48,7 @@ impl PyConnection {
         options: &ConnectionOptions,
         tls: Option<&TlsConfig>,
         require_protocol: bool,
+        via: &Via,
     ) -> PyResult<Self> {
         let mailbox = bridge.mailbox(py)?;
         let url = Url::parse(url).map_err(|e| errors::invalid_url(py, &e))?;
@@ -55,7 +57,8 @@ impl PyConnection {
             config => config,
         };
         let server_name = tls.and_then(|tls| tls.server_name.clone());
-        let target = Target { url, protocols, headers, tls: config, server_name, require_protocol };
+        let via = via.0.clone();
+        let target = Target { url, protocols, headers, tls: config, server_name, require_protocol, via };
         let connection = Connection::connect(core()?, mailbox, target, options.0.clone()).map_err(|e| match e {
             ConnectError::Request(source) => errors::request(py, &source),
             ConnectError::Trace(source) => errors::file(&source, options.0.trace.as_deref().unwrap_or("".as_ref())),

@@ -11,6 +11,7 @@ mod listener;
 mod options;
 mod routes;
 mod units;
+mod via;
 mod wake;
 
 use std::time::Duration;
@@ -37,6 +38,8 @@ mod _core {
     use super::routes::{route, unroute};
     #[pymodule_export]
     use super::units::{PyAudioUnit, PyPlayer, PyRecorder};
+    #[pymodule_export]
+    use super::via::Via;
     #[pymodule_export]
     use super::{check_url, mark_forked, shutdown};
 

@@ -4,7 +4,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use voxwire::net::{Closed, Connection, Failure, Listener, ListenerOptions, Mailbox, Notice, Options, Target, core};
+use voxwire::net::{
+    Closed, Connection, Failure, Listener, ListenerOptions, Mailbox, Notice, Options, Target, Via, core,
+};
 use voxwire::proto::Url;
 
 /// Far longer than anything here takes: a test that waits this long has failed.
@@ -95,6 +97,7 @@ pub fn target(url: &str) -> Target {
         tls: None,
         server_name: None,
         require_protocol: false,
+        via: Via::default(),
     }
 }
 

@@ -160,6 +160,20 @@ async def test_a_full_backlog_times_out() -> None:
         for filler in fillers:
             filler.close()
     assert isinstance(error, voxwire.ConnectTimeout)
+    assert str(error).endswith("within connect_timeout = 0.3 s: no answer")
+
+
+@pytest.mark.parametrize("delay", [0.01, None])
+async def test_happy_eyeballs_delay(delay: float | None) -> None:
+    def script(peer: RawPeer) -> None:
+        peer.accept()
+        peer.answer_close()
+
+    with RawServer(script) as server:
+        async with WebSocket(f"ws://localhost:{server.port}/", happy_eyeballs_delay=delay) as ws:
+            assert ws.remote_address is not None
+    error = await failing(f"ws://localhost:{server.port}/", happy_eyeballs_delay=delay)
+    assert f"127.0.0.1:{server.port}: Connection refused" in str(error)
 
 
 async def test_wait_open_raises_the_error() -> None:

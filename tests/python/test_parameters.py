@@ -53,6 +53,8 @@ REFUSED: list[tuple[str, Any]] = [
     ("silence_threshold", 1),
     ("require_protocol", None),
     ("tls", {"ca_file": "x"}),
+    ("happy_eyeballs_delay", 0.009),
+    ("happy_eyeballs_delay", "0.25"),
 ]
 
 

@@ -255,3 +255,11 @@ async def test_two_servers_with_engines_of_their_own() -> None:
             quiet.send("x")
             loud.send("x")
             assert (await quiet.recv(), await loud.recv()) == ("x", "X")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("headers", {"X-One": "1"}), ("require_protocol", True), ("happy_eyeballs_delay", 0.1)]
+)
+async def test_parameters_of_outgoing_connections_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(voxwire.InvalidParameter, match=rf"parameters\['{name}'\].*outgoing"):
+        Engine().allowWebSocketConnections(parameters={name: value})  # type: ignore[arg-type]

@@ -14,7 +14,6 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -22,11 +21,12 @@ use crate::proto::handshake::{Accepted, ClientRequest, HandshakeError, RequestEr
 use crate::proto::{Host, Role, Url};
 
 use super::connection::Connection;
-use super::driver::{Ends, addresses};
+use super::driver::Ends;
 use super::error::{Failure, Stage};
 use super::mailbox::{Closed, Mailbox, Notice};
 use super::options::Options;
 use super::runtime::Core;
+use super::socket::Socket;
 use super::tls;
 use dial::{Progress, Unreachable};
 
@@ -50,7 +50,7 @@ pub struct Target {
 
 /// A socket after its handshake.
 struct Upgraded {
-    socket: TcpStream,
+    socket: Socket,
     tls: Option<rustls::Connection>,
     accepted: Accepted,
 }
@@ -89,7 +89,7 @@ impl Connection {
 
     fn opened(&self, upgraded: Upgraded) -> Result<Ends, Failure> {
         let Upgraded { socket, tls, accepted } = upgraded;
-        let addresses = addresses(&socket).map_err(Failure::Transport)?;
+        let addresses = socket.addresses().map_err(Failure::Transport)?;
         let (ends, io) = Ends::new(socket, tls, accepted.rest, self);
         let notice = Notice::Open {
             protocol: accepted.protocol.unwrap_or_default(),
@@ -144,6 +144,7 @@ impl Target {
                 Failure::Connect { host: self.host(), port, attempts: progress.attempts(), errno }
             }
         })?;
+        let socket = Socket::from(socket);
         match &self.tls {
             Some(config) if self.url.secure() => {
                 progress.tls();
@@ -155,9 +156,9 @@ impl Target {
 
     async fn tls(
         &self,
-        socket: TcpStream,
+        socket: Socket,
         config: &Arc<ClientConfig>,
-    ) -> Result<Box<tokio_rustls::client::TlsStream<TcpStream>>, Failure> {
+    ) -> Result<Box<tokio_rustls::client::TlsStream<Socket>>, Failure> {
         let failed = |reason: String| Failure::Tls { host: self.host(), port: self.url.port(), reason };
         let name = match (&self.server_name, self.url.host()) {
             (Some(name), _) => name.clone(),
@@ -217,8 +218,8 @@ impl Target {
 }
 
 enum Stream {
-    Plain(TcpStream),
-    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    Plain(Socket),
+    Tls(Box<tokio_rustls::client::TlsStream<Socket>>),
 }
 
 /// Sends the request and reads the response.

@@ -133,7 +133,7 @@ impl Connection {
         self.role
     }
 
-    /// Local and remote address, when there is a socket.
+    /// Local and remote address, when there is a socket that has some.
     pub fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
         self.addresses.get().copied()
     }
@@ -244,8 +244,8 @@ impl Connection {
     }
 
     /// The handshake is done: from here on messages can be sent.
-    pub(super) fn open(&self, mut io: Io, addresses: (SocketAddr, SocketAddr), notice: Notice) {
-        let _ = self.addresses.set(addresses);
+    pub(super) fn open(&self, mut io: Io, addresses: Option<(SocketAddr, SocketAddr)>, notice: Notice) {
+        self.set_addresses(addresses);
         let mut phase = lock(&self.phase);
         if let Phase::Connecting { media, close, .. } = &mut *phase {
             for json in media.drain(..) {
@@ -262,8 +262,10 @@ impl Connection {
         self.mailbox.post_one(self.id, notice);
     }
 
-    pub(super) fn set_addresses(&self, addresses: (SocketAddr, SocketAddr)) {
-        let _ = self.addresses.set(addresses);
+    pub(super) fn set_addresses(&self, addresses: Option<(SocketAddr, SocketAddr)>) {
+        if let Some(addresses) = addresses {
+            let _ = self.addresses.set(addresses);
+        }
     }
 
     pub(super) fn post(&self, notices: &mut Vec<Notice>) {

@@ -4,7 +4,6 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use rustls::Connection as Tls;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{sleep_until, timeout};
 
 use crate::media::event::MediaEvent;
@@ -25,6 +23,7 @@ use super::error::Failure;
 use super::io::{Decrypted, Io};
 use super::mailbox::{Closed, Notice};
 use super::runtime::lock;
+use super::socket::{ReadHalf, Socket, WriteHalf};
 use super::trace::Direction;
 
 /// Bytes read at a time. The buffer belongs to the worker thread, not to the connection: an idle one holds none.
@@ -40,20 +39,15 @@ thread_local! {
 
 /// What the handshake leaves: the halves of the socket, TLS, and bytes read too far.
 pub(super) struct Ends {
-    pub(super) reader: OwnedReadHalf,
-    pub(super) writer: Arc<OwnedWriteHalf>,
+    pub(super) reader: ReadHalf,
+    pub(super) writer: Arc<WriteHalf>,
     pub(super) tls: bool,
     pub(super) rest: Vec<u8>,
 }
 
 impl Ends {
     /// Takes a socket after its handshake apart: what the task keeps, what the connection shares.
-    pub(super) fn new(
-        socket: tokio::net::TcpStream,
-        tls: Option<Tls>,
-        rest: Vec<u8>,
-        connection: &Connection,
-    ) -> (Self, Io) {
+    pub(super) fn new(socket: Socket, tls: Option<Tls>, rest: Vec<u8>, connection: &Connection) -> (Self, Io) {
         let (reader, writer) = socket.into_split();
         let writer = Arc::new(writer);
         let outbound = Outbound::new(connection.role(), connection.options.send_buffer);
@@ -62,16 +56,11 @@ impl Ends {
     }
 }
 
-/// The local and the remote address of a socket.
-pub(super) fn addresses(socket: &tokio::net::TcpStream) -> io::Result<(SocketAddr, SocketAddr)> {
-    Ok((socket.local_addr()?, socket.peer_addr()?))
-}
-
 /// The task of one open connection.
 pub(super) struct Driver {
     connection: Arc<Connection>,
-    reader: OwnedReadHalf,
-    writer: Arc<OwnedWriteHalf>,
+    reader: ReadHalf,
+    writer: Arc<WriteHalf>,
     rest: Vec<u8>,
     state: Reading,
     close_deadline: Option<Instant>,
@@ -109,7 +98,7 @@ enum ReadError {
 
 /// What is left of a connection after its end.
 pub(super) struct Rest {
-    reader: Option<OwnedReadHalf>,
+    reader: Option<ReadHalf>,
 }
 
 impl Driver {
@@ -291,7 +280,7 @@ impl Driver {
 
 impl Reading {
     /// Reads and takes what is there. False at the end of the stream.
-    fn poll_read(&mut self, reader: &mut OwnedReadHalf, cx: &mut Context<'_>) -> Poll<Result<bool, ReadError>> {
+    fn poll_read(&mut self, reader: &mut ReadHalf, cx: &mut Context<'_>) -> Poll<Result<bool, ReadError>> {
         SCRATCH.with_borrow_mut(|[scratch, plain]| {
             for turn in 0..READS_PER_TURN {
                 let mut buffer = ReadBuf::new(scratch);

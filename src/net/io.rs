@@ -5,23 +5,23 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 
 use rustls::Connection as Tls;
-use tokio::net::tcp::OwnedWriteHalf;
 
 use crate::session::Outbound;
 
+use super::socket::WriteHalf;
 use super::stats::Stats;
 
 /// The writing end: everything between a message and the socket.
 pub(super) struct Io {
     pub(super) outbound: Outbound,
     tls: Option<Box<Tls>>,
-    socket: Arc<OwnedWriteHalf>,
+    socket: Arc<WriteHalf>,
     blocked: bool,
     failed: Option<io::Error>,
 }
 
 impl Io {
-    pub(super) fn new(outbound: Outbound, tls: Option<Box<Tls>>, socket: Arc<OwnedWriteHalf>) -> Self {
+    pub(super) fn new(outbound: Outbound, tls: Option<Box<Tls>>, socket: Arc<WriteHalf>) -> Self {
         Self { outbound, tls, socket, blocked: false, failed: None }
     }
 
@@ -122,7 +122,7 @@ pub(super) enum Decrypted {
 }
 
 /// A socket as a `Write` that never waits.
-struct TryWrite<'a>(&'a OwnedWriteHalf);
+struct TryWrite<'a>(&'a WriteHalf);
 
 impl Write for TryWrite<'_> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {

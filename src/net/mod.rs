@@ -19,6 +19,7 @@ mod recorder;
 mod route;
 mod runtime;
 mod server;
+mod socket;
 mod stats;
 mod tls;
 mod trace;

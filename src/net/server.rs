@@ -19,10 +19,11 @@ use crate::proto::handshake::{HandshakeLimits, Request, RequestParser, reject};
 
 use super::connect::within;
 use super::connection::Connection;
-use super::driver::{Ends, addresses};
+use super::driver::Ends;
 use super::mailbox::{Mailbox, Notice};
 use super::options::Options;
 use super::runtime::{Core, lock};
+use super::socket;
 
 /// What a listener accepts.
 #[derive(Clone)]
@@ -219,8 +220,9 @@ impl Listener {
         tls: Option<rustls::Connection>,
         peer: SocketAddr,
     ) {
+        let socket = socket::Socket::from(socket);
         let (Ok(addresses), Ok(connection)) = (
-            addresses(&socket),
+            socket.addresses(),
             Connection::new(
                 Arc::clone(&self.core),
                 Arc::clone(&self.mailbox),

@@ -5,15 +5,16 @@
     python tests/autobahn/run.py --record                 write what is seen into expected.json
 
 The cases are dealt out to `--workers` processes of the suite, each with a connection of its own at a time: cases run side
-by side, but never two in one Python 2.7, whose own time-outs they would trip. The reports stay in build/autobahn/.
+by side, but never two in one Python 2.7, whose own time-outs they would trip. The suite's reports stay in build/autobahn/.
 
-Exit status: 0 as expected, 1 a difference, 2 the suite cannot run (no Python 2.7).
+Exit status: 0 as expected, 1 a difference, 2 the suite cannot run (no Python 2.7, say).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 import time
@@ -26,6 +27,8 @@ from suite import Suite, SuiteError, Verdict, free_port, listening, log_tail, st
 from verdicts import Results, case_order, compare, matches, record, table
 
 AGENT = "voxwire"
+REPORTS = Path(__file__).resolve().parents[2] / "build" / "autobahn"
+LIMIT = 500.0  # seconds; the suite's own longest time-out is 480
 SLACK = 60.0  # seconds, for what a wstest does besides its cases: it starts, and writes its reports
 Shard: TypeAlias = list[str]
 
@@ -108,7 +111,7 @@ ROLES: dict[str, Player] = {"client": as_client, "server": as_server}
 async def play(suite: Suite, role: str, cases: list[str], options: argparse.Namespace) -> Results:
     """Run the cases in one role."""
     progress = Progress(role, len(cases))
-    folders = Path(options.reports) / role
+    folders: Path = options.reports / role
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(ROLES[role](suite, shard, folders / str(number), options.limit, progress))
@@ -130,11 +133,19 @@ def main() -> int:
     if not cases:
         print(f"autobahn: no case matches {' '.join(options.cases)}", file=sys.stderr)
         return 2
+    logging.getLogger("voxwire").setLevel(logging.ERROR)  # it warns of what the cases do
     results: dict[str, Results] = {}
     for role in options.role or ROLES:
         begin = time.monotonic()
-        with asyncio.Runner(loop_factory=LOOPS[options.loop]) as runner:
-            results[role] = runner.run(play(suite, role, cases, options))
+        try:
+            with asyncio.Runner(loop_factory=LOOPS[options.loop]) as runner:
+                results[role] = runner.run(play(suite, role, cases, options))
+        except ExceptionGroup as group:
+            problems = group.subgroup(SuiteError)
+            if problems is None:
+                raise
+            print(f"autobahn: {role}: {problems.exceptions[0]}", file=sys.stderr)
+            return 2
         print(f"{role}: {len(cases)} cases in {time.monotonic() - begin:.0f} s ({options.loop})", flush=True)
     print(table(results))
     if options.record:
@@ -162,15 +173,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cases", nargs="+", default=["*"], help='cases, sections or globs: 7.1.5 9.3 "12.*"')
     parser.add_argument("--role", action="append", choices=list(ROLES), help="only this one")
     parser.add_argument("--loop", choices=list(LOOPS), default="asyncio", help="the event loop of the echo")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 2, help="cases at a time (default: processors)")
-    parser.add_argument("--limit", type=float, default=500.0, help="seconds a case may take (default 500: its longest is 480)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 2, help="cases at a time (default: CPUs)")
+    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds a case may take (default 500)")
     parser.add_argument("--python27", help="the Python 2.7 to run the suite with")
-    parser.add_argument("--reports", default="build/autobahn", help="where the suite's own reports go")
+    parser.add_argument("--reports", type=Path, default=REPORTS, help="where the suite's own reports go")
     parser.add_argument("--record", action="store_true", help="write the verdicts into expected.json, if acceptable")
     options = parser.parse_args()
     if options.workers < 1 or options.limit <= 0:
         parser.error("--workers and --limit must be positive")
-    options.reports = Path(options.reports).absolute()
+    options.reports = options.reports.absolute()
     return options
 
 

@@ -14,7 +14,10 @@ from typing import Any, Self
 
 VERSION = "25.10.1"
 PATIENCE = 900.0  # seconds, for pip
-_LIST_CASES = "from autobahntestsuite.case import Cases; print(' '.join(c.__name__[4:].replace('_', '.') for c in Cases))"
+_LIST_CASES = """
+from autobahntestsuite.case import Cases
+print(' '.join(case.__name__[len('Case'):].replace('_', '.') for case in Cases))
+"""
 
 
 class SuiteError(Exception):
@@ -59,7 +62,8 @@ class Suite:
         options = ("--user", "--no-warn-script-location", "--disable-pip-version-check", "--quiet")
         done = self._run("-m", "pip", "install", *options, f"autobahntestsuite=={VERSION}")
         if done.returncode != 0 or not self.works():
-            message = f"autobahntestsuite {VERSION} could not be installed (it needs a C compiler):\n{done.stderr[-2000:]}"
+            said = done.stderr[-2000:]
+            message = f"autobahntestsuite {VERSION} could not be installed (it needs a C compiler):\n{said}"
             raise SuiteError(message)
 
     def cases(self) -> list[str]:
@@ -81,7 +85,7 @@ class Suite:
             )
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = (self.python, *arguments)
+        command = (str(self.python), *arguments)
         return subprocess.run(
             command, env=self._environment(), capture_output=True, text=True, timeout=PATIENCE, check=False
         )
@@ -124,7 +128,7 @@ async def listening(port: int, process: asyncio.subprocess.Process) -> None:
         else:
             writer.close()
             return
-    message = f"wstest does not listen on port {port}"
+    message = f"wstest does not listen on port {port}; see wstest.log in the reports"
     raise SuiteError(message)
 
 

@@ -1,42 +1,29 @@
 //! The tokio driver: one task owns the socket of one open connection and does everything that waits: reading, writing
 //! what did not fit, pings, the time-outs. The protocol itself is the session's.
 
-use std::cell::RefCell;
+mod reading;
+
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use rustls::Connection as Tls;
-use tokio::io::{AsyncRead, ReadBuf};
-use tokio::time::{sleep_until, timeout};
+use tokio::time::sleep_until;
 
-use crate::media::event::MediaEvent;
-use crate::proto::{CloseFrame, ProtocolError, Receiver, Role};
-use crate::session::inbound::{self, Port};
-use crate::session::{Applied, Keepalive, KeepaliveAction, MediaRefusal, Outbound};
+use crate::proto::{ProtocolError, Receiver, Role};
+use crate::session::{Keepalive, KeepaliveAction, Outbound};
 
 use super::connection::Connection;
 use super::error::Failure;
-use super::io::{Decrypted, Io};
+use super::io::Io;
 use super::mailbox::{Closed, Notice};
-use super::runtime::lock;
 use super::socket::{ReadHalf, Socket, WriteHalf};
-use super::trace::Direction;
 
-/// Bytes read at a time. The buffer belongs to the worker thread, not to the connection: an idle one holds none.
-const READ: usize = 64 * 1024;
+use reading::{Inlet, ReadError, Reading, Rest};
+
 /// How long the peer may take to close TCP after the close handshake or after our last word.
 const LINGER: Duration = Duration::from_secs(2);
-/// Reads between two looks at the rest of the world.
-const READS_PER_TURN: usize = 8;
-
-thread_local! {
-    static SCRATCH: RefCell<[Box<[u8]>; 2]> = RefCell::new([(); 2].map(|()| vec![0; READ].into_boxed_slice()));
-}
-
 /// What the handshake leaves: the halves of the socket, TLS, and bytes read too far.
 pub(super) struct Ends {
     pub(super) reader: ReadHalf,
@@ -68,37 +55,10 @@ pub(super) struct Driver {
     blocked: bool,
 }
 
-/// What reading changes; apart from the socket, so that both can be borrowed at once.
-struct Reading {
-    receiver: Receiver,
-    tls: bool,
-    inlet: Inlet,
-}
-
-/// Where messages go that have been read.
-struct Inlet {
-    connection: Arc<Connection>,
-    keepalive: Keepalive,
-    #[expect(clippy::option_option, reason = "a close frame may carry no code")]
-    received_close: Option<Option<CloseFrame>>,
-    notices: Vec<Notice>,
-}
-
 /// What a turn of the driver woke up for.
 enum Woken {
     Read(Result<bool, ReadError>),
     Other,
-}
-
-/// Why reading ended.
-enum ReadError {
-    Protocol(ProtocolError),
-    Io(io::Error),
-}
-
-/// What is left of a connection after its end.
-pub(super) struct Rest {
-    reader: Option<ReadHalf>,
 }
 
 impl Driver {
@@ -275,153 +235,5 @@ impl Driver {
             Some(frame) => Closed { code: frame.code, reason: frame.reason, was_clean: true },
             None => Closed { code: 1005, reason: String::new(), was_clean: true },
         }
-    }
-}
-
-impl Reading {
-    /// Reads and takes what is there. False at the end of the stream.
-    fn poll_read(&mut self, reader: &mut ReadHalf, cx: &mut Context<'_>) -> Poll<Result<bool, ReadError>> {
-        SCRATCH.with_borrow_mut(|[scratch, plain]| {
-            for turn in 0..READS_PER_TURN {
-                let mut buffer = ReadBuf::new(scratch);
-                match Pin::new(&mut *reader).poll_read(cx, &mut buffer) {
-                    // What was taken before may have to be answered: the turn ends here.
-                    Poll::Pending if turn > 0 => return Poll::Ready(Ok(true)),
-                    poll => ready!(poll).map_err(ReadError::Io)?,
-                }
-                let bytes = buffer.filled_mut();
-                if bytes.is_empty() {
-                    return Poll::Ready(Ok(false));
-                }
-                let connection = &self.inlet.connection;
-                connection.stats.wire_bytes_received.add(bytes.len());
-                let full = bytes.len() == READ;
-                if !self.take_into(bytes, plain)? {
-                    return Poll::Ready(Ok(false));
-                }
-                // Less than was asked for: the socket is empty, and asking again would cost a system call.
-                if !full || self.inlet.connection.is_paused() {
-                    break;
-                }
-            }
-            Poll::Ready(Ok(true))
-        })
-    }
-
-    /// Takes bytes that came with the handshake.
-    fn take(&mut self, bytes: &mut [u8]) -> Result<bool, ReadError> {
-        SCRATCH.with_borrow_mut(|[_, plain]| self.take_into(bytes, plain))
-    }
-
-    /// Takes bytes from the socket, through TLS if there is any. False when the peer ended the TLS stream.
-    fn take_into(&mut self, bytes: &mut [u8], plain: &mut [u8]) -> Result<bool, ReadError> {
-        if !self.tls {
-            self.receive(bytes)?;
-            return Ok(true);
-        }
-        let connection = Arc::clone(&self.inlet.connection);
-        let mut cipher: &[u8] = bytes;
-        loop {
-            match connection.with_open(|io| io.decrypt(&mut cipher, plain)) {
-                Some(Ok(Decrypted::Bytes(0))) => return Ok(true),
-                Some(Ok(Decrypted::Bytes(n))) => self.receive(&mut plain[..n])?,
-                Some(Ok(Decrypted::End)) | None => return Ok(false),
-                Some(Err(error)) => return Err(ReadError::Io(error)),
-            }
-        }
-    }
-
-    fn receive(&mut self, bytes: &mut [u8]) -> Result<(), ReadError> {
-        let media = self.inlet.connection.streams.is_some() && !self.inlet.connection.is_closing();
-        let result = inbound::receive(&mut self.receiver, bytes, media, &mut self.inlet);
-        self.inlet.post();
-        result.map_err(ReadError::Protocol)
-    }
-}
-
-impl Inlet {
-    fn post(&mut self) {
-        self.connection.post(&mut self.notices);
-    }
-
-    fn message(&mut self, length: usize, notice: impl FnOnce() -> Notice) {
-        if self.connection.is_closing() {
-            return;
-        }
-        self.connection.stats.messages_received.add(1);
-        self.connection.stats.bytes_received.add(length);
-        self.connection.charge(Connection::cost(length));
-        self.notices.push(notice());
-    }
-}
-
-impl Port for Inlet {
-    fn text(&mut self, text: String) {
-        if let Some(trace) = self.connection.trace.get() {
-            trace.text(Direction::Received, &text);
-        }
-        self.message(text.len(), || Notice::Text(text));
-    }
-
-    fn binary(&mut self, data: Vec<u8>) {
-        if let Some(trace) = self.connection.trace.get() {
-            trace.binary(Direction::Received, &data);
-        }
-        self.message(data.len(), || Notice::Binary(data));
-    }
-
-    fn ping(&mut self, payload: &[u8]) {
-        self.connection.with_open(|io| io.outbound.pong(payload));
-    }
-
-    fn pong(&mut self, payload: &[u8]) {
-        self.connection.stats.pongs_received.add(1);
-        match self.keepalive.pong(payload, Instant::now()) {
-            Some(latency) => self.connection.stats.latency_ns.set(latency.as_nanos() as u64),
-            None => self.notices.push(Notice::Pong(payload.to_vec())),
-        }
-    }
-
-    fn close(&mut self, frame: Option<CloseFrame>) {
-        if let Some(trace) = self.connection.trace.get() {
-            trace.close(Direction::Received, frame.as_ref());
-        }
-        self.received_close = Some(frame);
-    }
-
-    fn media(&mut self, event: &MediaEvent<'_>) -> Result<Applied, MediaRefusal> {
-        let Some(streams) = &self.connection.streams else { return Ok(Applied::Ordinary) };
-        let mut streams = lock(streams);
-        let applied = streams.apply(Instant::now(), event)?;
-        let deadline = streams.next_deadline();
-        drop(streams);
-        if applied == Applied::Audio {
-            self.connection.stats.messages_received.add(1);
-            self.connection.schedule(deadline);
-        }
-        Ok(applied)
-    }
-
-    fn media_error(&mut self, error: MediaRefusal) {
-        self.notices.push(Notice::Error(Failure::Media(error)));
-    }
-}
-
-impl Rest {
-    /// Reads and forgets what the peer still sends, for a short while.
-    pub(super) async fn linger(self) {
-        let Some(mut reader) = self.reader else { return };
-        let end = poll_fn(|cx| {
-            SCRATCH.with_borrow_mut(|[scratch, _]| {
-                loop {
-                    let mut buffer = ReadBuf::new(scratch);
-                    match ready!(Pin::new(&mut reader).poll_read(cx, &mut buffer)) {
-                        Ok(()) if !buffer.filled().is_empty() => {}
-                        _ => return Poll::Ready(()),
-                    }
-                }
-            })
-        });
-        let _ = timeout(LINGER, end).await;
     }
 }

@@ -71,10 +71,12 @@ impl Connection {
         connection.core.handle().spawn(async move {
             // The sender lives as long as the connection.
             let _ = started.await;
+            // Boxed: what the handshake needs must not stay in the task for the life of the connection.
             let upgraded = tokio::select! {
-                result = target.upgrade(&task.options) => result,
+                result = Box::pin(target.upgrade(&task.options)) => result,
                 () = task.cancelled() => Err(Failure::Cancelled),
             };
+            drop(target);
             match upgraded.and_then(|upgraded| task.opened(upgraded)) {
                 Ok(ends) => task.run(ends).await,
                 Err(failure) if task.is_aborted() => {
@@ -230,7 +232,7 @@ async fn exchange(
 ) -> io::Result<Result<Accepted, HandshakeError>> {
     stream.write_all(request).await?;
     stream.flush().await?;
-    let mut buffer = [0; 4096];
+    let mut buffer = vec![0; 4096];
     loop {
         let n = stream.read(&mut buffer).await?;
         if n == 0 {

@@ -190,7 +190,8 @@ impl Listener {
     async fn welcome(self: Arc<Self>, socket: TcpStream, peer: SocketAddr, place: Option<Place>) {
         let _ = socket.set_nodelay(true);
         let options = &self.options.connection;
-        let handshake = async {
+        // Boxed: what the handshake needs must not stay in the task for the life of the connection.
+        let handshake = Box::pin(async {
             let Some(config) = self.options.tls.clone() else {
                 let mut socket = socket;
                 let answered = self.answer(&mut socket, peer, place).await?;
@@ -200,7 +201,7 @@ impl Listener {
             let answered = self.answer(&mut stream, peer, place).await?;
             let (socket, tls) = stream.into_inner();
             Some((answered, socket, Some(rustls::Connection::from(tls))))
-        };
+        });
         let stop = self.stopped();
         let result = tokio::select! {
             result = within(options.handshake_timeout, handshake) => result.ok().flatten(),
@@ -262,7 +263,7 @@ impl Listener {
         place: Option<Place>,
     ) -> Option<Answered> {
         let mut parser = RequestParser::new(HandshakeLimits::default());
-        let mut buffer = [0; 4096];
+        let mut buffer = vec![0; 4096];
         let request = loop {
             let n = stream.read(&mut buffer).await.ok().filter(|&n| n > 0)?;
             match parser.feed(&buffer[..n]) {
@@ -305,7 +306,7 @@ async fn refuse(stream: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin), respon
     if stream.write_all(response).await.is_err() || stream.shutdown().await.is_err() {
         return;
     }
-    let mut buffer = [0; 4096];
+    let mut buffer = vec![0; 4096];
     let read = async { while stream.read(&mut buffer).await.is_ok_and(|n| n > 0) {} };
     let _ = timeout(Duration::from_secs(1), read).await;
 }

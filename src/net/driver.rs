@@ -88,7 +88,6 @@ impl Driver {
 
     async fn drive(&mut self) -> Result<Closed, Failure> {
         let mut rest = std::mem::take(&mut self.rest);
-        // TLS may hold decrypted bytes already, so it is asked even when nothing was read too far.
         let mut last = self.state.take(&mut rest);
         drop(rest);
         loop {

@@ -41,6 +41,23 @@ async def test_a_custom_authority(certificates: Certificates) -> None:
             assert await ws.recv() == "secret"
 
 
+async def test_a_message_in_the_same_record_as_the_response(certificates: Certificates) -> None:
+    def script(peer: RawPeer) -> None:
+        pieces: list[bytes] = []
+        write = peer.write
+        peer.write = pieces.append  # type: ignore[method-assign, assignment]
+        peer.accept()
+        peer.text("first")
+        peer.write = write  # type: ignore[method-assign]
+        peer.write(b"".join(pieces))
+        peer.text("second")
+        peer.answer_close()
+
+    with RawServer(script, certificates.server_context()) as server:
+        async with WebSocket(server.url, tls=TLSOptions(ca_file=certificates.ca)) as ws:
+            assert [await ws.recv(), await ws.recv()] == ["first", "second"]
+
+
 async def test_options_are_reused(certificates: Certificates) -> None:
     options = TLSOptions(ca_file=certificates.ca)
     with RawServer(echo, certificates.server_context()) as server:

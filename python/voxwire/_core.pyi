@@ -125,7 +125,10 @@ class ConnectionOptions:
 class Via:
     """How the server of an outgoing connection is reached."""
 
-    def __new__(cls, *, happy_eyeballs_delay: float | None) -> Via: ...
+    def __new__(
+        cls, *, happy_eyeballs_delay: float | None, proxy: str | bool | None, proxy_tls: TlsConfig | None
+    ) -> Via:
+        """`proxy`: True is the environment's, as it is now. Raises InvalidParameter for its URL."""
 
 @final
 class Connection:

@@ -19,6 +19,7 @@ __all__ = [
     "MessageTooBig",
     "NameResolutionError",
     "ProtocolError",
+    "ProxyError",
     "SendBufferFull",
     "TLSError",
     "TransportError",
@@ -84,6 +85,28 @@ class HandshakeError(ConnectError):
     ) -> None:
         """`status` is the HTTP status, None when the answer was no HTTP; `body` the start of the answer's body."""
         super().__init__(message)
+        self.status = status
+        self.headers = [] if headers is None else headers
+        self.body = body
+
+
+class ProxyError(ConnectError):
+    """The proxy did not bring us to the server: unreachable, refused, or no proxy at all."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        proxy: str | None = None,
+        status: int | None = None,
+        headers: list[tuple[str, str]] | None = None,
+        body: bytes = b"",
+    ) -> None:
+        """`proxy` is its URL without user and password; `status` the HTTP status it refused with, `body` the start of what
+        it said.
+        """
+        super().__init__(message)
+        self.proxy = proxy
         self.status = status
         self.headers = [] if headers is None else headers
         self.body = body

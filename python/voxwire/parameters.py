@@ -22,7 +22,7 @@ from .errors import InvalidParameter
 from .tls import TLSOptions
 
 MIB = 1024 * 1024
-OUTGOING = ("tls", "headers", "require_protocol", "happy_eyeballs_delay")
+OUTGOING = ("tls", "headers", "require_protocol", "happy_eyeballs_delay", "proxy", "proxy_tls")
 """Parameters that an incoming connection does not have."""
 _SHORTEST_DELAY = 0.01  # RFC 8305 section 5
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
@@ -89,6 +89,12 @@ class WebSocketParameters(TypedDict, total=False):
     happy_eyeballs_delay: float | None
     """Head start of one address of the host over the next one (RFC 8305); what fails sooner is followed sooner. At least
     0.01, default 0.25; None tries one after the other."""
+    proxy: str | bool | None
+    """A proxy's URL: http, https, socks5h, socks5, socks4a or socks4, with user and password if it wants them. Default
+    True: what the environment says (WS_PROXY, WSS_PROXY, SOCKS_PROXY, HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY), for
+    localhost, too, unless NO_PROXY names it. None: no proxy."""
+    proxy_tls: TLSOptions | ssl.SSLContext | None
+    """For a proxy with an https URL. Default None: the system's root certificates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +128,7 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any]) -> Settings:
     if privacy and trace:
         refuse("trace", trace, "no trace together with privacy")
     receive_buffer = _count("receive_buffer", get("receive_buffer", MIB), 1)
-    tls = get("tls")
-    if isinstance(tls, ssl.SSLContext):
-        tls = TLSOptions.from_context(tls)
-    if tls is not None and not isinstance(tls, TLSOptions):
-        refuse("tls", tls, "TLSOptions, ssl.SSLContext or None")
+    tls = _tls("tls", get("tls"))
     close_timeout = _seconds("close_timeout", get("close_timeout", 10.0))
     threshold = get("silence_threshold")
     if threshold is not None and (not _number(threshold) or threshold > 0):
@@ -168,7 +170,13 @@ def _via(values: Mapping[str, Any]) -> _core.Via:
     delay = values.get("happy_eyeballs_delay", 0.25)
     if delay is not None and (not _number(delay) or delay < _SHORTEST_DELAY):
         refuse("happy_eyeballs_delay", delay, f"a number of seconds >= {_SHORTEST_DELAY}, or None")
-    return _core.Via(happy_eyeballs_delay=delay)
+    proxy = values.get("proxy", True)
+    if proxy is not None and proxy is not True and not isinstance(proxy, str):
+        refuse("proxy", proxy, "the URL of a proxy, True (the environment's) or None")
+    proxy_tls = _tls("proxy_tls", values.get("proxy_tls"))
+    return _core.Via(
+        happy_eyeballs_delay=delay, proxy=proxy, proxy_tls=None if proxy_tls is None else proxy_tls._config
+    )
 
 
 def trace_name(identity: str) -> str:
@@ -222,6 +230,14 @@ def _count(field: str, value: Any, least: int) -> int:
 def _flag(field: str, value: Any) -> bool:
     if not isinstance(value, bool):
         refuse(field, value, "True or False")
+    return value
+
+
+def _tls(field: str, value: Any) -> TLSOptions | None:
+    if isinstance(value, ssl.SSLContext):
+        return TLSOptions.from_context(value)
+    if value is not None and not isinstance(value, TLSOptions):
+        refuse(field, value, "TLSOptions, ssl.SSLContext or None")
     return value
 
 

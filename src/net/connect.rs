@@ -3,11 +3,12 @@
 
 mod dial;
 mod race;
+mod tunnel;
 
 pub use dial::Via;
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,6 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
 use crate::proto::handshake::{Accepted, ClientRequest, HandshakeError, RequestError, ResponseParser};
 use crate::proto::{Host, Role, Url};
@@ -25,9 +25,10 @@ use super::driver::Ends;
 use super::error::{Failure, Stage};
 use super::mailbox::{Closed, Mailbox, Notice};
 use super::options::Options;
+use super::proxy::authority;
 use super::runtime::Core;
 use super::socket::Socket;
-use super::tls;
+use super::tls::{self, TlsStream};
 use dial::{Progress, Unreachable};
 
 /// Where to connect to and what to ask for.
@@ -51,6 +52,7 @@ pub struct Target {
 /// A socket after its handshake.
 struct Upgraded {
     socket: Socket,
+    addresses: Option<(SocketAddr, SocketAddr)>,
     tls: Option<rustls::Connection>,
     accepted: Accepted,
 }
@@ -77,7 +79,7 @@ impl Connection {
                 () = task.cancelled() => Err(Failure::Cancelled),
             };
             drop(target);
-            match upgraded.and_then(|upgraded| task.opened(upgraded)) {
+            match upgraded.map(|upgraded| task.opened(upgraded)) {
                 Ok(ends) => task.run(ends).await,
                 Err(failure) if task.is_aborted() => {
                     drop(failure);
@@ -89,9 +91,8 @@ impl Connection {
         Ok(connection)
     }
 
-    fn opened(&self, upgraded: Upgraded) -> Result<Ends, Failure> {
-        let Upgraded { socket, tls, accepted } = upgraded;
-        let addresses = socket.addresses().map_err(Failure::Transport)?;
+    fn opened(&self, upgraded: Upgraded) -> Ends {
+        let Upgraded { socket, addresses, tls, accepted } = upgraded;
         let (ends, io) = Ends::new(socket, tls, accepted.rest, self);
         let notice = Notice::Open {
             protocol: accepted.protocol.unwrap_or_default(),
@@ -99,7 +100,7 @@ impl Connection {
             headers: accepted.headers,
         };
         self.open(io, addresses, notice);
-        Ok(ends)
+        ends
     }
 }
 
@@ -137,45 +138,37 @@ impl Target {
         stage.unwrap_or_else(|limit| Err(self.late(Stage::Handshake, limit, "no complete answer".to_owned())))
     }
 
-    /// TCP and TLS.
-    async fn reach(&self, progress: &mut Progress) -> Result<Stream, Failure> {
+    /// TCP, a proxy if there is one, and TLS.
+    async fn reach(&self, progress: &mut Progress) -> Result<Reached, Failure> {
         let (host, port) = (self.url.host(), self.url.port());
-        let socket = self.via.tcp(host, port, progress).await.map_err(|error| match error {
-            Unreachable::Unresolved(source) => Failure::Resolve { host: self.host(), source },
-            Unreachable::Failed(errno) => {
-                Failure::Connect { host: self.host(), port, attempts: progress.attempts(), errno }
-            }
+        let proxy = self.via.proxies.for_url(&self.url).map_err(|error| Failure::Proxy {
+            proxy: "of the environment".to_owned(),
+            server: authority(host, port),
+            error: Box::new(error.into()),
         })?;
-        let socket = Socket::from(socket);
-        match &self.tls {
-            Some(config) if self.url.secure() => {
-                progress.tls();
-                self.tls(socket, config).await.map(Stream::Tls)
-            }
-            _ => Ok(Stream::Plain(socket)),
-        }
-    }
-
-    async fn tls(
-        &self,
-        socket: Socket,
-        config: &Arc<ClientConfig>,
-    ) -> Result<Box<tokio_rustls::client::TlsStream<Socket>>, Failure> {
-        let failed = |reason: String| Failure::Tls { host: self.host(), port: self.url.port(), reason };
-        let name = match (&self.server_name, self.url.host()) {
-            (Some(name), _) => name.clone(),
-            (None, Host::Ip(ip)) => ServerName::from(*ip),
-            (None, Host::Name(name)) => {
-                ServerName::try_from(name.clone()).map_err(|_| failed(format!("{name:?} is not a DNS name")))?
-            }
+        let mut stream = if let Some(proxy) = &proxy {
+            self.via.through(proxy, host, port, progress).await?
+        } else {
+            let socket = self.via.tcp(host, port, progress).await.map_err(|error| match error {
+                Unreachable::Unresolved(source) => Failure::Resolve { host: self.host(), source },
+                Unreachable::Failed(errno) => {
+                    Failure::Connect { host: self.host(), port, attempts: progress.attempts(), errno }
+                }
+            })?;
+            Stream::Plain(socket.into())
         };
-        match TlsConnector::from(Arc::clone(config)).connect(name, socket).await {
-            Ok(stream) => Ok(Box::new(stream)),
-            Err(error) => Err(failed(tls::reason(&error))),
+        progress.tunnelled();
+        let addresses = stream.socket().addresses().map_err(Failure::Transport)?;
+        if let Some(config) = self.tls.as_ref().filter(|_| self.url.secure()) {
+            progress.tls();
+            let failed = |reason| Failure::Tls { host: self.host(), port, reason };
+            stream = stream.secured(config, self.server_name.as_ref(), host).await.map_err(failed)?;
         }
+        Ok(Reached { stream, addresses })
     }
 
-    async fn handshake(&self, mut stream: Stream) -> Result<Upgraded, Failure> {
+    async fn handshake(&self, reached: Reached) -> Result<Upgraded, Failure> {
+        let Reached { mut stream, addresses } = reached;
         let failed = |error| Failure::Handshake { host: self.host(), port: self.url.port(), error };
         let (bytes, key) = self.request().encode()?;
         let mut parser = ResponseParser::new(&key, &self.protocols);
@@ -194,7 +187,7 @@ impl Target {
                 (socket, Some(rustls::Connection::from(tls)))
             }
         };
-        Ok(Upgraded { socket, tls, accepted })
+        Ok(Upgraded { socket, addresses, tls, accepted })
     }
 
     /// With TLS 1.3 a server that wants a client certificate says so only now.
@@ -219,9 +212,39 @@ impl Target {
     }
 }
 
+/// A stream to the server, not upgraded yet.
+struct Reached {
+    stream: Stream,
+    /// Those of the socket to the server, or to the proxy.
+    addresses: Option<(SocketAddr, SocketAddr)>,
+}
+
 enum Stream {
     Plain(Socket),
-    Tls(Box<tokio_rustls::client::TlsStream<Socket>>),
+    Tls(Box<TlsStream>),
+}
+
+impl Stream {
+    fn socket(&self) -> &Socket {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
+    /// TLS over this stream. The error says what was wrong.
+    async fn secured(
+        self,
+        config: &Arc<ClientConfig>,
+        name: Option<&ServerName<'static>>,
+        host: &Host,
+    ) -> Result<Self, String> {
+        let socket = match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => tunnel::relayed(stream).map_err(|error| error.to_string())?,
+        };
+        tls::handshake(socket, config, name, host).await.map(Self::Tls)
+    }
 }
 
 /// Sends the request and reads the response.

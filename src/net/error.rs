@@ -8,6 +8,8 @@ use crate::proto::ProtocolError;
 use crate::proto::handshake::{HandshakeError, RequestError};
 use crate::session::MediaRefusal;
 
+use super::proxy::ProxyError;
+
 /// Where an attempt to connect was when its time ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
@@ -48,6 +50,16 @@ pub enum Failure {
         attempts: String,
         /// Error number of the last attempt.
         errno: Option<i32>,
+    },
+    /// The proxy did not bring us to the server.
+    #[error("cannot connect to {server} through the proxy {proxy}: {error}")]
+    Proxy {
+        /// Scheme, host and port of the proxy.
+        proxy: String,
+        /// Host and port from the URL.
+        server: String,
+        /// What was wrong.
+        error: Box<ProxyError>,
     },
     /// TLS could not be agreed on.
     #[error("TLS with {host}:{port} failed: {reason}")]

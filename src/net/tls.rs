@@ -1,4 +1,5 @@
-//! TLS settings: which authorities are trusted, which certificate is shown. Built once, shared by connections.
+//! TLS settings: which authorities are trusted, which certificate is shown. Built once, shared by connections. And the
+//! client's TLS handshake, whoever the peer is.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,12 +9,19 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::hash::{Hash, HashAlgorithm};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
+use tokio_rustls::TlsConnector;
 
+use crate::proto::Host;
+
+use super::socket::Socket;
 use super::verifier::{Rule, Verifier};
+
+/// A client's TLS over a socket.
+pub(super) type TlsStream = tokio_rustls::client::TlsStream<Socket>;
 
 /// What is wrong with TLS settings.
 #[derive(Debug, thiserror::Error)]
@@ -197,6 +205,30 @@ pub fn server_config(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Resul
         .map_err(|source| TlsError::Rustls { field: "cert_file", source })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// A client's settings with the system's authorities. Reading them takes a while, the first time.
+pub(super) async fn system_trust() -> Result<Arc<ClientConfig>, String> {
+    let made = tokio::task::spawn_blocking(default_client_config).await;
+    made.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}
+
+/// The client's TLS handshake; the certificate must be for `name`, or else for the host. The error says what was wrong.
+pub(super) async fn handshake(
+    socket: Socket,
+    config: &Arc<ClientConfig>,
+    name: Option<&ServerName<'static>>,
+    host: &Host,
+) -> Result<Box<TlsStream>, String> {
+    let name = match (name, host) {
+        (Some(name), _) => name.clone(),
+        (None, Host::Ip(ip)) => ServerName::from(*ip),
+        (None, Host::Name(name)) => {
+            ServerName::try_from(name.clone()).map_err(|_| format!("{name:?} is not a DNS name"))?
+        }
+    };
+    let stream = TlsConnector::from(Arc::clone(config)).connect(name, socket).await;
+    stream.map(Box::new).map_err(|error| reason(&error))
 }
 
 fn system_roots() -> Result<RootCertStore, TlsError> {

@@ -58,6 +58,7 @@ impl PyConnection {
         };
         let server_name = tls.and_then(|tls| tls.server_name.clone());
         let via = via.0.clone();
+        via.proxies.for_url(&url).map_err(|e| errors::proxy(py, &e))?;
         let target = Target { url, protocols, headers, tls: config, server_name, require_protocol, via };
         let connection = Connection::connect(core()?, mailbox, target, options.0.clone()).map_err(|e| match e {
             ConnectError::Request(source) => errors::request(py, &source),

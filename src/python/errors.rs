@@ -9,8 +9,8 @@ use pyo3::types::{IntoPyDict, PyBytes, PyDict};
 
 use crate::media::encoding::{FormatError, PayloadError};
 use crate::media::event::EventError;
-use crate::net::{AudioUnitError, Failure, PlayerError, RouteError, TlsError};
-use crate::proto::handshake::{HandshakeError, RequestError};
+use crate::net::{AudioUnitError, Failure, PlayerError, ProxyError, ProxyUrlError, RouteError, TlsError};
+use crate::proto::handshake::{HandshakeError, RequestError, TunnelError};
 use crate::proto::{ProtocolError, UrlError};
 use crate::session::{MediaRefusal, OutboundError};
 
@@ -47,6 +47,12 @@ pub(super) fn parameter(py: Python<'_>, field: &str, value: &str, expected: &str
     let message = format!("{field} is {value}; expected {expected}");
     let fields = [("field", field), ("value", value), ("expected", expected)].into_py_dict(py);
     error(py, "InvalidParameter", message, fields.ok().as_ref())
+}
+
+/// A proxy that cannot be used is a wrong parameter, wherever it was named. Its credentials are not repeated.
+pub(super) fn proxy(py: Python<'_>, source: &ProxyUrlError) -> PyErr {
+    let fields = [("field", "proxy"), ("expected", "the URL of a proxy")].into_py_dict(py);
+    error(py, "InvalidParameter", format!("proxy: {source}"), fields.ok().as_ref())
 }
 
 /// TLS settings that cannot be used are a wrong parameter.
@@ -115,6 +121,9 @@ pub(super) fn failure(py: Python<'_>, source: &Failure) -> Py<PyAny> {
             with_errno(py, error(py, "ConnectError", message, None), source.raw_os_error())
         }
         Failure::Cancelled => error(py, "ConnectError", message, None),
+        Failure::Proxy { proxy, error: source, .. } => {
+            with_errno(py, through_proxy(py, message, proxy, source), source.errno())
+        }
         Failure::Tls { .. } => error(py, "TLSError", message, None),
         Failure::Timeout { .. } => error(py, "ConnectTimeout", message, None),
         Failure::Request(_) => error(py, "InvalidParameter", message, None),
@@ -148,6 +157,21 @@ fn handshake(py: Python<'_>, message: String, source: &HandshakeError) -> PyErr 
         }
     }
     error(py, "HandshakeError", message, Some(&fields))
+}
+
+fn through_proxy(py: Python<'_>, message: String, proxy: &str, source: &ProxyError) -> PyErr {
+    let fields = PyDict::new(py);
+    let mut filled = fields.set_item("proxy", proxy);
+    if let ProxyError::Tunnel { error: TunnelError::Status { status, headers, body, .. }, .. } = source {
+        filled = filled
+            .and_then(|()| fields.set_item("status", status))
+            .and_then(|()| fields.set_item("headers", headers.clone()))
+            .and_then(|()| fields.set_item("body", PyBytes::new(py, body)));
+    }
+    match filled {
+        Ok(()) => error(py, "ProxyError", message, Some(&fields)),
+        Err(error) => error,
+    }
 }
 
 fn protocol(py: Python<'_>, message: String, source: &ProtocolError) -> PyErr {

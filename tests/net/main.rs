@@ -4,6 +4,7 @@
 
 mod messages;
 mod pressure;
+mod proxies;
 mod routes;
 mod support;
 mod tls;

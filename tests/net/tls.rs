@@ -11,13 +11,13 @@ use voxwire::net::{
 
 use crate::support::{Inbox, connect_with, listen, listener_options, roomy, target};
 
-struct Files {
+pub struct Files {
     folder: PathBuf,
 }
 
 impl Files {
     /// A certificate authority and a server certificate for `name`, as PEM files.
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let unique = format!("voxwire-tls-{}-{name}", std::process::id());
         let folder = std::env::temp_dir().join(unique);
         std::fs::create_dir_all(&folder).expect("a folder");
@@ -34,7 +34,7 @@ impl Files {
         files
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 }
@@ -45,7 +45,7 @@ impl Drop for Files {
     }
 }
 
-fn trusting(files: &Files) -> std::result::Result<std::sync::Arc<rustls::ClientConfig>, voxwire::net::TlsError> {
+pub fn trusting(files: &Files) -> std::result::Result<std::sync::Arc<rustls::ClientConfig>, voxwire::net::TlsError> {
     client_config(&ClientTls { authorities: Authorities::File(files.path("ca.pem")), ..ClientTls::default() })
 }
 

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+import os
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -10,6 +11,9 @@ import pytest
 import trustme
 import uvloop
 from support.tls import Certificates
+
+for _name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+    del os.environ[_name]  # nothing here is for the proxy of whoever runs the tests
 
 PATIENCE = 25.0
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {

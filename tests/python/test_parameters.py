@@ -55,6 +55,8 @@ REFUSED: list[tuple[str, Any]] = [
     ("tls", {"ca_file": "x"}),
     ("happy_eyeballs_delay", 0.009),
     ("happy_eyeballs_delay", "0.25"),
+    ("proxy", False),
+    ("proxy_tls", {"ca_file": "x"}),
 ]
 
 

@@ -1,16 +1,22 @@
-//! From a host and a port to a connected TCP socket: the name, its addresses, the race between them.
+//! From a host and a port to a connected TCP socket: the name, its addresses, the race between them. Whether the host is
+//! the server or a proxy is the caller's business.
 
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::sleep_until;
 
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+
+use crate::net::proxy::{Proxies, Proxy};
 use crate::proto::Host;
 
 use super::race::{Race, Step};
@@ -20,11 +26,22 @@ use super::race::{Race, Step};
 pub struct Via {
     /// Head start of one address of a host over the next one (RFC 8305 section 5); `None` tries them one after the other.
     pub happy_eyeballs_delay: Option<Duration>,
+    /// Through whom.
+    pub proxies: Proxies,
+    /// TLS settings for an https proxy; `None` trusts the system's authorities.
+    pub proxy_tls: Option<Arc<ClientConfig>>,
+    /// The name to check an https proxy's certificate for, instead of the host of its URL.
+    pub proxy_server_name: Option<ServerName<'static>>,
 }
 
 impl Default for Via {
     fn default() -> Self {
-        Self { happy_eyeballs_delay: Some(Duration::from_millis(250)) }
+        Self {
+            happy_eyeballs_delay: Some(Duration::from_millis(250)),
+            proxies: Proxies::Direct,
+            proxy_tls: None,
+            proxy_server_name: None,
+        }
     }
 }
 
@@ -35,6 +52,8 @@ pub(super) struct Progress {
     attempts: Vec<(SocketAddr, Option<io::Error>)>,
     /// The host has, or may have, other addresses than the one in the URL.
     named: bool,
+    /// All of it is about this proxy.
+    proxy: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +62,8 @@ enum Doing {
     Resolving,
     Connecting,
     Tls,
+    /// The proxy is asked for the server.
+    Asking,
 }
 
 /// Why a host could not be reached.
@@ -55,9 +76,24 @@ pub(super) enum Unreachable {
 }
 
 impl Progress {
-    /// TCP is connected, what follows is TLS.
+    /// A connection is there, what follows is TLS.
     pub(super) fn tls(&mut self) {
         self.doing = Doing::Tls;
+    }
+
+    /// What follows is about a proxy.
+    pub(super) fn through(&mut self, proxy: &Proxy) {
+        *self = Self { proxy: Some(proxy.to_string()), ..Self::default() };
+    }
+
+    /// The proxy is connected, what follows is its answer.
+    pub(super) fn asking(&mut self) {
+        self.doing = Doing::Asking;
+    }
+
+    /// The proxy has done its part; what follows is about the server.
+    pub(super) fn tunnelled(&mut self) {
+        self.proxy = None;
     }
 
     /// The addresses that were tried, each with what came of it.
@@ -77,10 +113,14 @@ impl Progress {
 /// What the attempt was waiting for.
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(proxy) = &self.proxy {
+            write!(f, "proxy {proxy}: ")?;
+        }
         match self.doing {
             Doing::Resolving => f.write_str("the name was not resolved"),
             Doing::Connecting => f.write_str(&self.attempts()),
-            Doing::Tls => f.write_str("TCP connected, TLS did not complete"),
+            Doing::Tls => f.write_str("connected, but TLS did not complete"),
+            Doing::Asking => f.write_str("connected, but it gave no complete answer"),
         }
     }
 }
@@ -88,7 +128,7 @@ impl fmt::Display for Progress {
 impl Via {
     /// Connects to a host, at whichever of its addresses answers first.
     pub(super) async fn tcp(&self, host: &Host, port: u16, progress: &mut Progress) -> Result<TcpStream, Unreachable> {
-        *progress = Progress { named: matches!(host, Host::Name(_)), ..Progress::default() };
+        progress.named = matches!(host, Host::Name(_));
         let addresses: Vec<SocketAddr> = match host {
             Host::Ip(ip) => vec![SocketAddr::new(*ip, port)],
             Host::Name(name) => lookup_host((name.as_str(), port)).await.map_err(Unreachable::Unresolved)?.collect(),
@@ -210,7 +250,7 @@ mod tests {
     fn a_refusing_address_costs_nothing() {
         let alive = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = alive.local_addr().expect("an address");
-        let via = Via { happy_eyeballs_delay: Some(Duration::from_mins(1)) };
+        let via = Via { happy_eyeballs_delay: Some(Duration::from_mins(1)), ..Via::default() };
         let (result, progress, _) = race(&[refusing(), refusing(), address], &via);
         assert!(result.is_ok(), "{progress}");
     }

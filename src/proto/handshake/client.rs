@@ -11,7 +11,7 @@ use super::{
     headers::{RequestError, check, has_member, is_token, list, owned, single, values, write},
 };
 
-const USER_AGENT: &str = concat!("voxwire/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("voxwire/", env!("CARGO_PKG_VERSION"));
 
 /// What to ask the server for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,11 +3,13 @@
 
 mod body;
 mod client;
+mod connect;
 mod head;
 mod headers;
 mod server;
 
 pub use client::{Accepted, ClientRequest, HandshakeError, ResponseParser};
+pub use connect::{Tunnel, TunnelError, TunnelParser, connect_request};
 pub use head::{HandshakeLimits, HeadError};
 pub use headers::RequestError;
 pub use server::{Request, RequestParser, RequestRejected, reject};

@@ -126,7 +126,12 @@ class Via:
     """How the server of an outgoing connection is reached."""
 
     def __new__(
-        cls, *, happy_eyeballs_delay: float | None, proxy: str | bool | None, proxy_tls: TlsConfig | None
+        cls,
+        *,
+        happy_eyeballs_delay: float | None,
+        proxy: str | bool | None,
+        proxy_tls: TlsConfig | None,
+        max_redirects: int,
     ) -> Via:
         """`proxy`: True is the environment's, as it is now. Raises InvalidParameter for its URL."""
 

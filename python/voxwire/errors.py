@@ -20,6 +20,7 @@ __all__ = [
     "NameResolutionError",
     "ProtocolError",
     "ProxyError",
+    "RedirectError",
     "SendBufferFull",
     "TLSError",
     "TransportError",
@@ -88,6 +89,10 @@ class HandshakeError(ConnectError):
         self.status = status
         self.headers = [] if headers is None else headers
         self.body = body
+
+
+class RedirectError(HandshakeError):
+    """The server sends us somewhere else, and that is not followed: too many, from wss to ws, or no WebSocket's URL."""
 
 
 class ProxyError(ConnectError):

@@ -22,7 +22,7 @@ from .errors import InvalidParameter
 from .tls import TLSOptions
 
 MIB = 1024 * 1024
-OUTGOING = ("tls", "headers", "require_protocol", "happy_eyeballs_delay", "proxy", "proxy_tls")
+OUTGOING = ("tls", "headers", "require_protocol", "happy_eyeballs_delay", "proxy", "proxy_tls", "max_redirects")
 """Parameters that an incoming connection does not have."""
 _SHORTEST_DELAY = 0.01  # RFC 8305 section 5
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
@@ -95,6 +95,10 @@ class WebSocketParameters(TypedDict, total=False):
     localhost, too, unless NO_PROXY names it. None: no proxy."""
     proxy_tls: TLSOptions | ssl.SSLContext | None
     """For a proxy with an https URL. Default None: the system's root certificates."""
+    max_redirects: int
+    """Redirects (301, 302, 303, 307, 308) that are followed. Default 10; 0 makes them a HandshakeError like any other
+    refusal. None leads from wss to ws, and what is for one origin (Authorization, Cookie, Host, user and password, a
+    client certificate) is not sent to another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +179,10 @@ def _via(values: Mapping[str, Any]) -> _core.Via:
         refuse("proxy", proxy, "the URL of a proxy, True (the environment's) or None")
     proxy_tls = _tls("proxy_tls", values.get("proxy_tls"))
     return _core.Via(
-        happy_eyeballs_delay=delay, proxy=proxy, proxy_tls=None if proxy_tls is None else proxy_tls._config
+        happy_eyeballs_delay=delay,
+        proxy=proxy,
+        proxy_tls=None if proxy_tls is None else proxy_tls._config,
+        max_redirects=_count("max_redirects", values.get("max_redirects", 10), 0),
     )
 
 

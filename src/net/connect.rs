@@ -3,14 +3,16 @@
 
 mod dial;
 mod race;
+mod redirect;
 mod tunnel;
 
 pub use dial::Via;
+pub use redirect::RedirectError;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -22,7 +24,7 @@ use crate::proto::{Host, Role, Url};
 
 use super::connection::Connection;
 use super::driver::Ends;
-use super::error::{Failure, Stage};
+use super::error::{Failure, Refused, Stage};
 use super::mailbox::{Closed, Mailbox, Notice};
 use super::options::Options;
 use super::proxy::authority;
@@ -39,7 +41,7 @@ pub struct Target {
     pub protocols: Vec<String>,
     /// Further headers of the request.
     pub headers: Vec<(String, String)>,
-    /// TLS settings, for `wss`.
+    /// TLS settings, for `wss`; `None` trusts the system's authorities.
     pub tls: Option<Arc<ClientConfig>>,
     /// The name to check the certificate for, instead of the host of the URL.
     pub server_name: Option<ServerName<'static>>,
@@ -75,10 +77,9 @@ impl Connection {
             let _ = started.await;
             // Boxed: what the handshake needs must not stay in the task for the life of the connection.
             let upgraded = tokio::select! {
-                result = Box::pin(target.upgrade(&task.options)) => result,
+                result = Box::pin(target.open(&task.options)) => result,
                 () = task.cancelled() => Err(Failure::Cancelled),
             };
-            drop(target);
             match upgraded.map(|upgraded| task.opened(upgraded)) {
                 Ok(ends) => task.run(ends).await,
                 Err(failure) if task.is_aborted() => {
@@ -130,12 +131,48 @@ impl Target {
         }
     }
 
-    async fn upgrade(&self, options: &Options) -> Result<Upgraded, Failure> {
+    /// Connects, to wherever redirects lead. The time-outs are for all of it together.
+    async fn open(mut self, options: &Options) -> Result<Upgraded, Failure> {
+        let mut left = (options.connect_timeout, options.handshake_timeout);
+        let limit = self.via.max_redirects;
+        let mut trail = vec![self.url.redacted()];
+        loop {
+            let result = self.upgrade(options, &mut left).await;
+            let Err(Failure::Handshake { error: answer, .. }) = &result else { return result };
+            let Some(location) = redirect::location(answer).filter(|_| limit > 0) else { return result };
+            let to = location.as_ref().copied().map(redirect::shown).unwrap_or_default();
+            let followed = location.and_then(|location| self.redirected(location)).and_then(|next| {
+                let circular = trail.contains(&next.url.redacted());
+                trail.push(next.url.redacted());
+                if trail.len() - 1 > limit {
+                    return Err(RedirectError::Many { limit, circular, trail: trail.join(" → ") });
+                }
+                Ok(next)
+            });
+            self = match followed {
+                Ok(next) => next,
+                Err(error) => {
+                    let refused = Refused { from: self.url.redacted(), to, error, answer: answer.clone() };
+                    return Err(Failure::Redirect(Box::new(refused)));
+                }
+            };
+        }
+    }
+
+    /// One attempt, within what is left of the time for connecting and for the handshake.
+    async fn upgrade(
+        &self,
+        options: &Options,
+        (for_connect, for_handshake): &mut (Option<Duration>, Option<Duration>),
+    ) -> Result<Upgraded, Failure> {
         let mut progress = Progress::default();
-        let stage = within(options.connect_timeout, self.reach(&mut progress)).await;
-        let stream = stage.unwrap_or_else(|limit| Err(self.late(Stage::Connect, limit, progress.to_string())))?;
-        let stage = within(options.handshake_timeout, self.handshake(stream)).await;
-        stage.unwrap_or_else(|limit| Err(self.late(Stage::Handshake, limit, "no complete answer".to_owned())))
+        let stage = spend(for_connect, self.reach(&mut progress)).await;
+        let late = |stage, limit: Option<Duration>, waiting| self.late(stage, limit.unwrap_or_default(), waiting);
+        let stream =
+            stage.unwrap_or_else(|_| Err(late(Stage::Connect, options.connect_timeout, progress.to_string())))?;
+        let stage = spend(for_handshake, self.handshake(stream)).await;
+        stage
+            .unwrap_or_else(|_| Err(late(Stage::Handshake, options.handshake_timeout, "no complete answer".to_owned())))
     }
 
     /// TCP, a proxy if there is one, and TLS.
@@ -159,10 +196,14 @@ impl Target {
         };
         progress.tunnelled();
         let addresses = stream.socket().addresses().map_err(Failure::Transport)?;
-        if let Some(config) = self.tls.as_ref().filter(|_| self.url.secure()) {
+        if self.url.secure() {
             progress.tls();
             let failed = |reason| Failure::Tls { host: self.host(), port, reason };
-            stream = stream.secured(config, self.server_name.as_ref(), host).await.map_err(failed)?;
+            let config = match &self.tls {
+                Some(config) => Arc::clone(config),
+                None => tls::system_trust().await.map_err(failed)?,
+            };
+            stream = stream.secured(&config, self.server_name.as_ref(), host).await.map_err(failed)?;
         }
         Ok(Reached { stream, addresses })
     }
@@ -267,6 +308,14 @@ async fn exchange(
             Err(error) => return Ok(Err(error)),
         }
     }
+}
+
+/// The result of `work`, or the limit that ran out; what it took is no longer left.
+async fn spend<T>(left: &mut Option<Duration>, work: impl Future<Output = T>) -> Result<T, Duration> {
+    let began = Instant::now();
+    let result = within(*left, work).await;
+    *left = left.map(|left| left.saturating_sub(began.elapsed()));
+    result
 }
 
 /// The result of `work`, or the limit that ran out.

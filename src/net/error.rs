@@ -8,6 +8,7 @@ use crate::proto::ProtocolError;
 use crate::proto::handshake::{HandshakeError, RequestError};
 use crate::session::MediaRefusal;
 
+use super::connect::RedirectError;
 use super::proxy::ProxyError;
 
 /// Where an attempt to connect was when its time ran out.
@@ -26,6 +27,20 @@ impl fmt::Display for Stage {
             Self::Handshake => "handshake_timeout",
         })
     }
+}
+
+/// A redirect that is not followed.
+#[derive(Debug, thiserror::Error)]
+#[error("the redirect from {from} to {to:?} is not followed: {error}")]
+pub struct Refused {
+    /// Who sends us, without what may be secret.
+    pub from: String,
+    /// Where to, without what may be secret.
+    pub to: String,
+    /// Why not.
+    pub error: RedirectError,
+    /// The answer.
+    pub answer: HandshakeError,
 }
 
 /// Why a connection failed, or (for `Media`) what of it could not be used.
@@ -98,6 +113,9 @@ pub enum Failure {
         /// What was wrong.
         error: HandshakeError,
     },
+    /// The server sends us somewhere else, where we do not go.
+    #[error(transparent)]
+    Redirect(Box<Refused>),
     /// The connection broke before the handshake was done.
     #[error("connection to {host}:{port} lost during the handshake: {source}")]
     Interrupted {

@@ -27,9 +27,9 @@ mod trace;
 mod verifier;
 
 pub use audio::{AudioUnit, AudioUnitError};
-pub use connect::{ConnectError, Target, Via};
+pub use connect::{ConnectError, RedirectError, Target, Via};
 pub use connection::Connection;
-pub use error::{Failure, Stage};
+pub use error::{Failure, Refused, Stage};
 pub use mailbox::{Closed, Mailbox, Notice};
 pub use options::Options;
 pub use player::{Player, PlayerError};

@@ -127,7 +127,8 @@ pub(super) fn failure(py: Python<'_>, source: &Failure) -> Py<PyAny> {
         Failure::Tls { .. } => error(py, "TLSError", message, None),
         Failure::Timeout { .. } => error(py, "ConnectTimeout", message, None),
         Failure::Request(_) => error(py, "InvalidParameter", message, None),
-        Failure::Handshake { error: source, .. } => handshake(py, message, source),
+        Failure::Handshake { error: source, .. } => handshake(py, "HandshakeError", message, source),
+        Failure::Redirect(refused) => handshake(py, "RedirectError", message, &refused.answer),
         Failure::NoProtocol { .. } => error(py, "HandshakeError", message, None),
         Failure::Protocol(source) => protocol(py, message, source),
         Failure::Transport(source) => with_errno(py, error(py, "TransportError", message, None), source.raw_os_error()),
@@ -145,7 +146,7 @@ fn with_errno(py: Python<'_>, error: PyErr, errno: Option<i32>) -> PyErr {
     error
 }
 
-fn handshake(py: Python<'_>, message: String, source: &HandshakeError) -> PyErr {
+fn handshake(py: Python<'_>, class: &str, message: String, source: &HandshakeError) -> PyErr {
     let fields = PyDict::new(py);
     if let HandshakeError::Status { status, headers, body, .. } = source {
         let filled = fields
@@ -156,7 +157,7 @@ fn handshake(py: Python<'_>, message: String, source: &HandshakeError) -> PyErr 
             return error;
         }
     }
-    error(py, "HandshakeError", message, Some(&fields))
+    error(py, class, message, Some(&fields))
 }
 
 fn through_proxy(py: Python<'_>, message: String, proxy: &str, source: &ProxyError) -> PyErr {

@@ -14,12 +14,13 @@ pub(super) struct Via(pub(super) net::Via);
 #[pymethods]
 impl Via {
     #[new]
-    #[pyo3(signature = (*, happy_eyeballs_delay, proxy, proxy_tls))]
+    #[pyo3(signature = (*, happy_eyeballs_delay, proxy, proxy_tls, max_redirects))]
     fn new(
         py: Python<'_>,
         happy_eyeballs_delay: Option<f64>,
         proxy: Option<Choice>,
         proxy_tls: Option<&TlsConfig>,
+        max_redirects: usize,
     ) -> PyResult<Self> {
         let delay = happy_eyeballs_delay.map(|value| seconds(py, "happy_eyeballs_delay", value)).transpose()?;
         let proxies = match proxy {
@@ -30,6 +31,7 @@ impl Via {
         };
         Ok(Self(net::Via {
             happy_eyeballs_delay: delay,
+            max_redirects,
             proxies,
             proxy_tls: proxy_tls.and_then(|tls| tls.client.clone()),
             proxy_server_name: proxy_tls.and_then(|tls| tls.server_name.clone()),

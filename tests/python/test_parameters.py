@@ -56,6 +56,8 @@ REFUSED: list[tuple[str, Any]] = [
     ("happy_eyeballs_delay", 0.009),
     ("happy_eyeballs_delay", "0.25"),
     ("proxy", False),
+    ("max_redirects", -1),
+    ("max_redirects", True),
     ("proxy_tls", {"ca_file": "x"}),
 ]
 

@@ -26,6 +26,8 @@ use super::race::{Race, Step};
 pub struct Via {
     /// Head start of one address of a host over the next one (RFC 8305 section 5); `None` tries them one after the other.
     pub happy_eyeballs_delay: Option<Duration>,
+    /// How many redirects are followed; with 0 one is an answer like any other.
+    pub max_redirects: usize,
     /// Through whom.
     pub proxies: Proxies,
     /// TLS settings for an https proxy; `None` trusts the system's authorities.
@@ -38,6 +40,7 @@ impl Default for Via {
     fn default() -> Self {
         Self {
             happy_eyeballs_delay: Some(Duration::from_millis(250)),
+            max_redirects: 10,
             proxies: Proxies::Direct,
             proxy_tls: None,
             proxy_server_name: None,

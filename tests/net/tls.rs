@@ -1,6 +1,7 @@
 //! wss: our client and server with certificates made for the test, and the errors a user reads.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::CertificateDer;
@@ -18,7 +19,10 @@ pub struct Files {
 impl Files {
     /// A certificate authority and a server certificate for `name`, as PEM files.
     pub fn new(name: &str) -> Self {
-        let unique = format!("voxwire-tls-{}-{name}", std::process::id());
+        // Tests run side by side, and several want a certificate of the same name.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let unique = format!("voxwire-tls-{}-{number}-{name}", std::process::id());
         let folder = std::env::temp_dir().join(unique);
         std::fs::create_dir_all(&folder).expect("a folder");
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");

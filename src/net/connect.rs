@@ -128,6 +128,7 @@ impl Target {
             path_and_query: self.url.path_and_query().to_owned(),
             protocols: self.protocols.clone(),
             headers,
+            deflate: None,
         }
     }
 

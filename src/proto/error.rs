@@ -15,6 +15,12 @@ pub enum ProtocolError {
         /// RSV1 is the highest of the three bits.
         bits: u8,
     },
+    /// RSV1, which marks a compressed message, elsewhere than on its first frame (RFC 7692 section 6).
+    #[error("frame with opcode {opcode:#x} has RSV1 set; only the first frame of a message may have")]
+    CompressedBit {
+        /// The opcode of the frame.
+        opcode: u8,
+    },
     /// Opcodes 3-7 and 11-15 (section 5.2).
     #[error("frame has the reserved opcode {opcode:#x}; known are 0, 1, 2, 8, 9 and 0xa")]
     ReservedOpcode {
@@ -61,9 +67,19 @@ pub enum ProtocolError {
     MessageTooBig {
         /// The limit in bytes.
         limit: usize,
-        /// Bytes of the message as far as its frames announced them.
+        /// Bytes of the message as far as its frames announced them or, compressed, as it was inflated.
         size: u64,
     },
+    /// A compressed message is no deflate stream (RFC 7692 section 7.2.2). The RFC names no close
+    /// code for it; this is the one of `websockets`, 1002.
+    #[error("compressed message cannot be decompressed: {reason}")]
+    Inflate {
+        /// What zlib says.
+        reason: &'static str,
+    },
+    /// No memory to decompress with.
+    #[error("no memory to decompress the message with")]
+    InflateMemory,
     /// The message has more frames than [`Limits::max_fragments`](super::Limits).
     #[error("message of at least {fragments} fragments exceeds max_fragments ({limit})")]
     TooManyFragments {
@@ -93,11 +109,12 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// The code to fail the connection with: 1002, 1007 or 1009 (RFC 6455 section 7.4.1).
+    /// The code to fail the connection with: 1002, 1007, 1009 or 1011 (RFC 6455 section 7.4.1).
     pub fn close_code(&self) -> u16 {
         match self {
             Self::TextNotUtf8 | Self::CloseReasonNotUtf8 { .. } => 1007,
             Self::MessageTooBig { .. } | Self::TooManyFragments { .. } => 1009,
+            Self::InflateMemory => 1011,
             _ => 1002,
         }
     }
@@ -141,6 +158,9 @@ pub enum SendError {
     /// A new message inside a fragmented one (section 5.4).
     #[error("cannot send a new message: a fragmented message is not finished")]
     MessageOpen,
+    /// zlib could not go on within a fragmented message. The connection is of no more use.
+    #[error("cannot compress a further fragment: zlib failed")]
+    Deflate,
     /// A further fragment of no message, or of a message of the other kind.
     #[error("cannot send a further fragment: no fragmented message of this kind was begun")]
     NoMessageOpen,

@@ -12,6 +12,7 @@ pub(super) const MAX_HEADER: usize = 14;
 pub(super) const MAX_CONTROL: usize = 125;
 
 const FIN: u8 = 0x80;
+const RSV1: u8 = 0x40;
 const MASKED: u8 = 0x80;
 const LENGTH_16: u8 = 126;
 const LENGTH_64: u8 = 127;
@@ -38,19 +39,22 @@ impl Opcode {
 pub(super) struct Lead {
     pub(super) fin: bool,
     pub(super) opcode: Opcode,
+    compressed: bool,
     masked: bool,
     /// The length itself up to 125, else 126 or 127.
     length: u8,
 }
 
 impl Lead {
-    /// Reads and judges the first two bytes of a frame sent to `role`.
-    pub(super) fn decode([first, second]: [u8; 2], role: Role) -> Result<Self, ProtocolError> {
-        // RSV1 will belong to permessage-deflate where that was agreed; RSV2 and RSV3 to nobody.
+    /// Reads and judges the first two bytes of a frame sent to `role`; `deflate` if
+    /// permessage-deflate was agreed.
+    pub(super) fn decode([first, second]: [u8; 2], role: Role, deflate: bool) -> Result<Self, ProtocolError> {
+        // RSV1 belongs to permessage-deflate (RFC 7692 section 6), RSV2 and RSV3 to nobody.
         let bits = first >> 4 & 0b111;
-        if bits != 0 {
+        if bits & !(u8::from(deflate) << 2) != 0 {
             return Err(ProtocolError::ReservedBits { bits });
         }
+        let compressed = bits != 0;
         let opcode = match first & 0xf {
             0 => Opcode::Continuation,
             1 => Opcode::Text,
@@ -61,6 +65,9 @@ impl Lead {
             opcode => return Err(ProtocolError::ReservedOpcode { opcode }),
         };
         let (fin, masked, length) = (first & FIN != 0, second & MASKED != 0, second & !MASKED);
+        if compressed && !matches!(opcode, Opcode::Text | Opcode::Binary) {
+            return Err(ProtocolError::CompressedBit { opcode: opcode as u8 });
+        }
         match role {
             Role::Server if !masked => return Err(ProtocolError::NotMasked),
             Role::Client if masked => return Err(ProtocolError::Masked),
@@ -74,7 +81,7 @@ impl Lead {
                 return Err(ProtocolError::ControlTooLong);
             }
         }
-        Ok(Self { fin, opcode, masked, length })
+        Ok(Self { fin, opcode, compressed, masked, length })
     }
 
     /// Bytes of the whole header.
@@ -93,6 +100,8 @@ impl Lead {
 pub(super) struct Header {
     pub(super) fin: bool,
     pub(super) opcode: Opcode,
+    /// The first frame of a compressed message (RSV1).
+    pub(super) compressed: bool,
     /// Bytes of the payload, below 2^63.
     pub(super) length: u64,
     /// The masking key; 0 where the frame is not masked.
@@ -105,9 +114,9 @@ impl Header {
     /// Decodes the header at the start of `bytes`; `None` if it goes on behind them. What is wrong
     /// is said as soon as the bytes that show it are there.
     #[inline]
-    pub(super) fn decode(bytes: &[u8], role: Role) -> Result<Option<Self>, ProtocolError> {
+    pub(super) fn decode(bytes: &[u8], role: Role, deflate: bool) -> Result<Option<Self>, ProtocolError> {
         let Some((lead, rest)) = bytes.split_first_chunk::<2>() else { return Ok(None) };
-        let lead = Lead::decode(*lead, role)?;
+        let lead = Lead::decode(*lead, role, deflate)?;
         let (length, rest) = match lead.length {
             LENGTH_16 => {
                 let Some((length, rest)) = rest.split_first_chunk::<2>() else { return Ok(None) };
@@ -135,15 +144,25 @@ impl Header {
             Some(key) => *key,
             None => return Ok(None),
         };
-        let Lead { fin, opcode, .. } = lead;
-        Ok(Some(Self { fin, opcode, length, key, size: lead.header_len() }))
+        let Lead { fin, opcode, compressed, .. } = lead;
+        Ok(Some(Self { fin, opcode, compressed, length, key, size: lead.header_len() }))
     }
+}
+
+/// What a frame to be sent says of itself in its first byte.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct First {
+    pub(super) fin: bool,
+    pub(super) opcode: Opcode,
+    /// The first frame of a compressed message (RSV1).
+    pub(super) compressed: bool,
 }
 
 /// Appends a header to `out`.
 #[inline]
-pub(super) fn encode(fin: bool, opcode: Opcode, length: usize, key: Option<[u8; 4]>, out: &mut Vec<u8>) {
-    let first = opcode as u8 | if fin { FIN } else { 0 };
+pub(super) fn encode(first: First, length: usize, key: Option<[u8; 4]>, out: &mut Vec<u8>) {
+    let First { fin, opcode, compressed } = first;
+    let first = opcode as u8 | if fin { FIN } else { 0 } | if compressed { RSV1 } else { 0 };
     let masked = if key.is_some() { MASKED } else { 0 };
     if length < usize::from(LENGTH_16) {
         out.extend_from_slice(&[first, masked | length as u8]);
@@ -167,19 +186,21 @@ mod tests {
     fn decode_reads_what_encode_writes() {
         for length in [0, 1, 125, 126, 127, 65535, 65536, 1 << 40] {
             for (role, mask) in [(Role::Server, Some([1, 2, 3, 4])), (Role::Client, None)] {
-                for (fin, opcode) in [(true, Opcode::Text), (false, Opcode::Continuation)] {
+                for (fin, opcode, compressed) in
+                    [(true, Opcode::Text, false), (false, Opcode::Continuation, false), (false, Opcode::Binary, true)]
+                {
                     let mut bytes = Vec::new();
-                    encode(fin, opcode, length, mask, &mut bytes);
+                    encode(First { fin, opcode, compressed }, length, mask, &mut bytes);
                     assert!(bytes.len() <= MAX_HEADER);
                     for cut in 0..bytes.len() {
-                        assert_eq!(Header::decode(&bytes[..cut], role), Ok(None));
+                        assert_eq!(Header::decode(&bytes[..cut], role, true), Ok(None));
                     }
                     let key = mask.unwrap_or_default();
                     let (length, size) = (length as u64, bytes.len());
-                    let expected = Header { fin, opcode, length, key, size };
-                    assert_eq!(Header::decode(&bytes, role), Ok(Some(expected)));
+                    let expected = Header { fin, opcode, compressed, length, key, size };
+                    assert_eq!(Header::decode(&bytes, role, true), Ok(Some(expected)));
                     bytes.push(0xff);
-                    assert_eq!(Header::decode(&bytes, role), Ok(Some(expected)));
+                    assert_eq!(Header::decode(&bytes, role, true), Ok(Some(expected)));
                 }
             }
         }
@@ -207,7 +228,29 @@ mod tests {
             ),
             (Role::Client, &[0x82, 127, 0x80, 0, 0, 0, 0, 0, 0, 0], E::LengthOutOfRange { length: 1 << 63 }),
         ] {
-            assert_eq!(Header::decode(bytes, role), Err(error.clone()), "{bytes:x?}");
+            assert_eq!(Header::decode(bytes, role, false), Err(error.clone()), "{bytes:x?}");
+            assert_eq!(error.close_code(), 1002);
+        }
+    }
+
+    #[test]
+    fn with_compression_agreed_rsv1_may_begin_a_message_and_nothing_else() {
+        use ProtocolError as E;
+        for first in [0xc1, 0xc2, 0x41] {
+            let header = Header::decode(&[first, 0], Role::Client, true);
+            assert!(matches!(header, Ok(Some(Header { compressed: true, .. }))), "{header:?}");
+        }
+        for (first, error) in [
+            (0xc0, E::CompressedBit { opcode: 0 }),
+            (0xc8, E::CompressedBit { opcode: 8 }),
+            (0xc9, E::CompressedBit { opcode: 9 }),
+            (0xca, E::CompressedBit { opcode: 10 }),
+            (0xe1, E::ReservedBits { bits: 0b110 }),
+            (0xa1, E::ReservedBits { bits: 0b010 }),
+            (0x91, E::ReservedBits { bits: 0b001 }),
+            (0xf9, E::ReservedBits { bits: 0b111 }),
+        ] {
+            assert_eq!(Header::decode(&[first, 0], Role::Client, true), Err(error.clone()), "{first:x}");
             assert_eq!(error.close_code(), 1002);
         }
     }

@@ -1,8 +1,9 @@
-//! The sans-IO WebSocket (RFC 6455): bytes in, messages out; messages in, bytes out.
+//! The sans-IO WebSocket (RFC 6455, RFC 7692): bytes in, messages out; messages in, bytes out.
 //! The opening handshake is in [`handshake`], frames and messages in [`Receiver`] and [`Sender`].
 //! No sockets, no clock, no time-outs, no policy (when to answer a ping or a close) in here.
 
 mod close;
+mod deflate;
 mod error;
 mod frame;
 pub mod handshake;
@@ -12,8 +13,10 @@ mod receiver;
 mod sender;
 mod url;
 mod utf8;
+mod zlib;
 
 pub use close::{CloseFrame, MAX_REASON, may_be_sent};
+pub use deflate::{DeflateConfig, DeflateConfigError, Negotiated};
 pub use error::{ProtocolError, SendError};
 pub use mask::{apply_mask, copy_masked};
 pub use message::{Kind, Message, Payload, Text};

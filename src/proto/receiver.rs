@@ -1,26 +1,30 @@
-//! Bytes in, messages out: puts frames together and enforces every rule of RFC 6455 and our limits.
+//! Bytes in, messages out: puts frames together, decompresses, and enforces every rule of RFC 6455 and
+//! RFC 7692 and our limits.
 //! Answers nothing (a pong, a close): that is for who drives it.
 //!
 //! A message in one frame that lies wholly in the chunk just read is unmasked in place and lent
 //! out, without a copy. Anything else is collected in a buffer that grows with the bytes received,
 //! never with the length claimed, and that leaves with the message: an idle receiver holds no heap.
 
+mod partial;
+
 use std::{borrow::Cow, ops::Range};
 
+use self::partial::Partial;
 use super::{
     Role,
     close::CloseFrame,
+    deflate::{Inflater, Negotiated},
     error::ProtocolError,
     frame::{Header, MAX_CONTROL, MAX_HEADER, Opcode},
-    mask::{apply_mask, copy_masked_from},
+    mask::apply_mask,
     message::{Kind, Message, Payload, Text},
-    utf8::Utf8Validator,
 };
 
 /// What a peer may make us hold. Beyond either, the connection is failed with 1009.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a whole message, all fragments together. Default 16 MiB.
+    /// Bytes of a whole message, all fragments together, decompressed. Default 16 MiB.
     pub max_message_size: usize,
     /// Frames of one message. Default 4096.
     pub max_fragments: usize,
@@ -77,6 +81,8 @@ pub struct Receiver {
     control: Held<MAX_CONTROL>,
     /// The data message that is not complete.
     message: Option<Partial>,
+    /// Decompresses, where that was agreed.
+    inflate: Option<Inflater>,
 }
 
 /// A frame in the middle of its payload.
@@ -84,18 +90,10 @@ pub struct Receiver {
 struct Frame {
     fin: bool,
     opcode: Opcode,
+    compressed: bool,
     key: [u8; 4],
     received: u64,
     missing: u64,
-}
-
-/// A message in the making.
-#[derive(Debug)]
-struct Partial {
-    kind: Kind,
-    fragments: usize,
-    payload: Vec<u8>,
-    utf8: Utf8Validator,
 }
 
 /// A few bytes kept between chunks, without the heap.
@@ -134,7 +132,21 @@ enum Ready {
 impl Receiver {
     /// A receiver for a connection on which we are `role`, before the first frame.
     pub fn new(role: Role, limits: Limits) -> Self {
-        Self { role, limits, done: false, head: Held::EMPTY, frame: None, control: Held::EMPTY, message: None }
+        Self::with_deflate(role, limits, None)
+    }
+
+    /// The same, where permessage-deflate may have been agreed.
+    pub fn with_deflate(role: Role, limits: Limits, agreed: Option<&Negotiated>) -> Self {
+        Self {
+            role,
+            limits,
+            done: false,
+            head: Held::EMPTY,
+            frame: None,
+            control: Held::EMPTY,
+            message: None,
+            inflate: agreed.map(|agreed| agreed.inflater(role)),
+        }
     }
 
     /// True after a close frame or an error: whatever else arrives is thrown away.
@@ -144,7 +156,13 @@ impl Receiver {
 
     /// Bytes of heap held for a message that is not complete.
     pub fn held(&self) -> usize {
-        self.message.as_ref().map_or(0, |message| message.payload.capacity())
+        self.message.as_ref().map_or(0, Partial::held)
+    }
+
+    /// True while decompression holds memory: a context, which with context takeover stays from the
+    /// first compressed message to the end.
+    pub fn holds_context(&self) -> bool {
+        self.inflate.as_ref().is_some_and(Inflater::is_allocated)
     }
 
     /// The next message in the chunk. `None`: the chunk is used up, read another one. After an
@@ -160,6 +178,7 @@ impl Receiver {
             Err(error) => {
                 self.done = true;
                 self.message = None;
+                self.inflate = None;
                 Err(error)
             }
         }
@@ -209,7 +228,7 @@ impl Receiver {
     #[inline]
     fn header(&mut self, input: &mut Input<'_>) -> Result<Option<Header>, ProtocolError> {
         if self.head.len == 0 {
-            if let Some(header) = Header::decode(input.unread(), self.role)? {
+            if let Some(header) = Header::decode(input.unread(), self.role, self.inflate.is_some())? {
                 input.pos += header.size;
                 return Ok(Some(header));
             }
@@ -221,7 +240,7 @@ impl Receiver {
         while let Some(byte) = input.unread().first() {
             self.head.push(&[*byte]);
             input.pos += 1;
-            if let Some(header) = Header::decode(self.head.as_slice(), self.role)? {
+            if let Some(header) = Header::decode(self.head.as_slice(), self.role, self.inflate.is_some())? {
                 self.head.len = 0;
                 return Ok(Some(header));
             }
@@ -231,14 +250,14 @@ impl Receiver {
 
     /// Judges a header by what came before it, and by the limits.
     fn begin(&mut self, header: Header) -> Result<Frame, ProtocolError> {
-        let Header { fin, opcode, length, key, .. } = header;
+        let Header { fin, opcode, compressed, length, key, .. } = header;
         if opcode.is_control() {
             self.control.len = 0;
         } else {
-            let (before, fragments) = match (&self.message, opcode) {
+            let (open, fragments) = match (&self.message, opcode) {
                 (None, Opcode::Continuation) => return Err(ProtocolError::NothingToContinue),
-                (Some(open), Opcode::Continuation) => (open.payload.len(), open.fragments + 1),
-                (None, _) => (0, 1),
+                (Some(open), Opcode::Continuation) => (Some(open), open.fragments + 1),
+                (None, _) => (None, 1),
                 (Some(_), Opcode::Text) => {
                     return Err(ProtocolError::ContinuationExpected { opcode: "text" });
                 }
@@ -246,8 +265,14 @@ impl Receiver {
                     return Err(ProtocolError::ContinuationExpected { opcode: "binary" });
                 }
             };
-            let (size, limit) = (length.saturating_add(before as u64), self.limits.max_message_size);
-            if size > limit as u64 {
+            let limit = self.limits.max_message_size;
+            let (size, allowed) = if compressed || open.is_some_and(|open| open.compressed) {
+                // Inflating is what bounds the message. This is more than a frame of one may take.
+                (length, (limit as u64).saturating_add(limit as u64 / 16 + 64))
+            } else {
+                (length.saturating_add(open.map_or(0, Partial::len) as u64), limit as u64)
+            };
+            if size > allowed {
                 return Err(ProtocolError::MessageTooBig { limit, size });
             }
             let limit = self.limits.max_fragments;
@@ -258,32 +283,32 @@ impl Receiver {
                 open.fragments = fragments;
             }
         }
-        Ok(Frame { fin, opcode, key, received: 0, missing: length })
+        Ok(Frame { fin, opcode, compressed, key, received: 0, missing: length })
     }
 
-    /// True if the frame is all there is to its message.
+    /// True if the frame is all there is to its message, and what it says.
     fn stands_alone(&self, frame: Frame) -> bool {
-        frame.opcode.is_control() || frame.fin && self.message.is_none()
+        frame.opcode.is_control() || frame.fin && !frame.compressed && self.message.is_none()
     }
 
     /// Adds a part of a frame to the message; gives the message if that was its end.
-    fn collect(&mut self, frame: Frame, part: &[u8]) -> Result<Option<Partial>, ProtocolError> {
-        let message = self.message.get_or_insert_with(|| Partial {
-            kind: if frame.opcode == Opcode::Text { Kind::Text } else { Kind::Binary },
-            fragments: 1,
-            payload: Vec::new(),
-            utf8: Utf8Validator::default(),
-        });
-        let start = message.payload.len();
-        let missing = usize::try_from(frame.missing).unwrap_or(usize::MAX);
-        grow(&mut message.payload, part.len(), frame.fin.then_some(missing));
-        copy_masked_from(part, frame.key, frame.received as usize, &mut message.payload);
+    fn collect(&mut self, frame: Frame, part: &mut [u8]) -> Result<Option<Partial>, ProtocolError> {
+        let kind = if frame.opcode == Opcode::Text { Kind::Text } else { Kind::Binary };
+        let message = self.message.get_or_insert_with(|| Partial::new(kind, frame.compressed));
+        let (missing, offset) = (usize::try_from(frame.missing).unwrap_or(usize::MAX), frame.received as usize);
         let last = frame.fin && part.len() == missing;
-        if message.kind == Kind::Text {
-            let valid = message.utf8.push(&message.payload[start..]);
-            if valid.is_err() || last && !message.utf8.is_complete() {
-                return Err(ProtocolError::TextNotUtf8);
+        match &mut self.inflate {
+            Some(inflate) if message.compressed => {
+                apply_mask(part, frame.key, offset);
+                message.inflate(inflate, self.limits.max_message_size, part)?;
+                if last {
+                    message.finish_inflating(inflate, self.limits.max_message_size)?;
+                }
             }
+            _ => message.copy(part, frame.key, offset, frame.fin.then_some(missing))?,
+        }
+        if last && !message.may_end() {
+            return Err(ProtocolError::TextNotUtf8);
         }
         Ok(if last { self.message.take() } else { None })
     }
@@ -291,7 +316,7 @@ impl Receiver {
     /// Makes the message from where its payload is.
     fn message<'m>(&'m mut self, ready: Ready, input: &'m mut Input<'_>) -> Result<Message<'m>, ProtocolError> {
         let (opcode, payload) = match ready {
-            Ready::Assembled(message) => return Ok(assembled(message)),
+            Ready::Assembled(message) => return Ok(message.into_message()),
             Ready::InChunk(opcode, range) => (opcode, &input.buf[range]),
             Ready::Held(opcode) => (opcode, self.control.as_slice()),
         };
@@ -301,42 +326,19 @@ impl Receiver {
             Opcode::Close => {
                 self.done = true;
                 self.message = None;
+                self.inflate = None;
                 CloseFrame::parse(payload).map(Message::Close)
             }
             Opcode::Text => {
                 let Ok(text) = simdutf8::basic::from_utf8(payload) else {
                     self.done = true;
+                    self.inflate = None;
                     return Err(ProtocolError::TextNotUtf8);
                 };
                 Ok(Message::Text(Text(Cow::Borrowed(text))))
             }
             Opcode::Binary | Opcode::Continuation => Ok(Message::Binary(Payload(Cow::Borrowed(payload)))),
         }
-    }
-}
-
-fn assembled<'m>(message: Partial) -> Message<'m> {
-    match message.kind {
-        Kind::Binary => Message::Binary(Payload(Cow::Owned(message.payload))),
-        Kind::Text => {
-            debug_assert!(str::from_utf8(&message.payload).is_ok());
-            // SAFETY: `collect` has passed every byte of `payload`, in order, to `utf8`, which
-            // accepted all of them and is complete; else it had returned an error.
-            let text = unsafe { String::from_utf8_unchecked(message.payload) };
-            Message::Text(Text(Cow::Owned(text)))
-        }
-    }
-}
-
-/// Makes room for `part` more bytes: doubles like a `Vec`, but where the end is known (`missing`
-/// bytes from here, the part included) not beyond it.
-fn grow(buffer: &mut Vec<u8>, part: usize, missing: Option<usize>) {
-    if buffer.capacity() - buffer.len() >= part {
-        return;
-    }
-    match missing {
-        None => buffer.reserve(part),
-        Some(missing) => buffer.reserve_exact(missing.min(part.max(buffer.capacity()))),
     }
 }
 

@@ -1,13 +1,14 @@
-//! Messages in, bytes out: appends finished frames to the caller's buffer, masked where we are the
-//! client. Knows what may follow what; does not know when to send.
+//! Messages in, bytes out: appends finished frames to the caller's buffer, compressed where that was
+//! agreed, masked where we are the client. Knows what may follow what; does not know when to send.
 
 use rand::Rng as _;
 
 use super::{
     Role,
     close::CloseFrame,
+    deflate::{Deflater, Negotiated},
     error::SendError,
-    frame::{MAX_CONTROL, Opcode, encode},
+    frame::{First, MAX_CONTROL, Opcode, encode},
     mask::copy_masked,
     message::Kind,
 };
@@ -18,13 +19,27 @@ pub struct Sender {
     role: Role,
     close_sent: bool,
     /// The fragmented message that is not finished.
-    open: Option<Kind>,
+    open: Option<Open>,
+    /// Compresses, where that was agreed.
+    deflate: Option<Deflater>,
+}
+
+/// A fragmented message that was begun.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    kind: Kind,
+    compressed: bool,
 }
 
 impl Sender {
     /// A sender for a connection on which we are `role`, before the first frame.
     pub fn new(role: Role) -> Self {
-        Self { role, close_sent: false, open: None }
+        Self::with_deflate(role, None)
+    }
+
+    /// The same, where permessage-deflate may have been agreed.
+    pub fn with_deflate(role: Role, agreed: Option<&Negotiated>) -> Self {
+        Self { role, close_sent: false, open: None, deflate: agreed.map(|agreed| agreed.deflater(role)) }
     }
 
     /// True once a close frame was written: only pings and pongs may follow.
@@ -35,19 +50,48 @@ impl Sender {
     /// Appends a text message in one frame.
     pub fn text(&mut self, text: &str, out: &mut Vec<u8>) -> Result<(), SendError> {
         self.begin(Kind::Text)?;
-        self.frame(true, Opcode::Text, text.as_bytes(), out);
+        self.whole(Opcode::Text, text.as_bytes(), out);
         Ok(())
     }
 
     /// Appends a binary message in one frame.
     pub fn binary(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
         self.begin(Kind::Binary)?;
-        self.frame(true, Opcode::Binary, payload, out);
+        self.whole(Opcode::Binary, payload, out);
         Ok(())
     }
 
+    /// The same as [`text`](Self::text), but never compressed: for what does not shrink, or holds a
+    /// secret beside something that an attacker can choose.
+    pub fn text_uncompressed(&mut self, text: &str, out: &mut Vec<u8>) -> Result<(), SendError> {
+        self.begin(Kind::Text)?;
+        self.frame(First { fin: true, opcode: Opcode::Text, compressed: false }, text.as_bytes(), out);
+        Ok(())
+    }
+
+    /// The same as [`binary`](Self::binary), but never compressed.
+    pub fn binary_uncompressed(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
+        self.begin(Kind::Binary)?;
+        self.frame(First { fin: true, opcode: Opcode::Binary, compressed: false }, payload, out);
+        Ok(())
+    }
+
+    /// Frees what compression holds. Messages that follow compress a little less at first. Nothing
+    /// happens inside a fragmented message.
+    pub fn release(&mut self) {
+        if let Some(deflate) = self.deflate.as_mut().filter(|_| self.open.is_none()) {
+            deflate.release();
+        }
+    }
+
+    /// True while compression holds memory.
+    pub fn holds_context(&self) -> bool {
+        self.deflate.as_ref().is_some_and(Deflater::is_allocated)
+    }
+
     /// Appends one fragment of a message (RFC 6455 section 5.4). `first` begins the message, `fin`
-    /// ends it. The fragments of a text may be cut anywhere, but together must be UTF-8.
+    /// ends it. The fragments of a text may be cut anywhere, but together must be UTF-8. The size of
+    /// the first decides whether the message is compressed.
     pub fn fragment(
         &mut self,
         kind: Kind,
@@ -56,21 +100,37 @@ impl Sender {
         fin: bool,
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        let opcode = if first {
+        let opcode = match kind {
+            Kind::Text => Opcode::Text,
+            Kind::Binary => Opcode::Binary,
+        };
+        if first {
             self.begin(kind)?;
-            match kind {
-                Kind::Text => Opcode::Text,
-                Kind::Binary => Opcode::Binary,
+            if fin {
+                self.whole(opcode, payload, out);
+                return Ok(());
             }
-        } else if self.close_sent {
+            let compressed = self.compressed(payload, false);
+            self.open = Some(Open { kind, compressed: compressed.is_some() });
+            let first = First { fin, opcode, compressed: compressed.is_some() };
+            self.frame(first, compressed.as_deref().unwrap_or(payload), out);
+            return Ok(());
+        }
+        if self.close_sent {
             return Err(SendError::CloseSent { what: "a fragment" });
-        } else if self.open == Some(kind) {
-            Opcode::Continuation
-        } else {
+        }
+        let Some(open) = self.open.filter(|open| open.kind == kind) else {
             return Err(SendError::NoMessageOpen);
         };
-        self.open = if fin { None } else { Some(kind) };
-        self.frame(fin, opcode, payload, out);
+        let compressed = match &mut self.deflate {
+            Some(deflate) if open.compressed => Some(deflate.compress(payload, fin).ok_or(SendError::Deflate)?),
+            _ => None,
+        };
+        if fin {
+            self.open = None;
+        }
+        let first = First { fin, opcode: Opcode::Continuation, compressed: false };
+        self.frame(first, compressed.as_deref().unwrap_or(payload), out);
         Ok(())
     }
 
@@ -95,7 +155,7 @@ impl Sender {
             frame.encode(&mut payload)?;
         }
         self.close_sent = true;
-        self.frame(true, Opcode::Close, &payload, out);
+        self.frame(First { fin: true, opcode: Opcode::Close, compressed: false }, &payload, out);
         Ok(())
     }
 
@@ -115,24 +175,47 @@ impl Sender {
         Ok(())
     }
 
+    /// Appends a message in one frame.
+    fn whole(&mut self, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
+        let first = First { fin: true, opcode, compressed: false };
+        match self.compressed(payload, true) {
+            Some(compressed) if self.pays(payload, &compressed) => {
+                self.frame(First { compressed: true, ..first }, &compressed, out);
+            }
+            _ => self.frame(first, payload, out),
+        }
+    }
+
+    /// True unless a compressed message can be thrown away and is better sent as it is. With context
+    /// takeover it cannot: what follows may refer to it.
+    fn pays(&self, payload: &[u8], compressed: &[u8]) -> bool {
+        compressed.len() < payload.len() || !self.deflate.as_ref().is_some_and(Deflater::is_forgetful)
+    }
+
+    /// The first payload of a message, compressed; `None` if the message is sent as it is.
+    fn compressed(&mut self, payload: &[u8], fin: bool) -> Option<Vec<u8>> {
+        let deflate = self.deflate.as_mut().filter(|deflate| deflate.wants(payload.len()))?;
+        deflate.compress(payload, fin)
+    }
+
     fn control(&self, what: &'static str, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
         if payload.len() > MAX_CONTROL {
             return Err(SendError::ControlTooLong { what, size: payload.len() });
         }
-        self.frame(true, opcode, payload, out);
+        self.frame(First { fin: true, opcode, compressed: false }, payload, out);
         Ok(())
     }
 
-    fn frame(&self, fin: bool, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
+    fn frame(&self, first: First, payload: &[u8], out: &mut Vec<u8>) {
         match self.role {
             Role::Server => {
-                encode(fin, opcode, payload.len(), None, out);
+                encode(first, payload.len(), None, out);
                 out.extend_from_slice(payload);
             }
             Role::Client => {
                 // The thread's generator is a CSPRNG and keeps a block of numbers ready.
                 let key = rand::rng().next_u32().to_ne_bytes();
-                encode(fin, opcode, payload.len(), Some(key), out);
+                encode(first, payload.len(), Some(key), out);
                 copy_masked(payload, key, out);
             }
         }

@@ -7,9 +7,11 @@ use tungstenite::handshake::{client::generate_key, derive_accept_key};
 use super::{
     Headers,
     body::BodyStart,
+    extensions::{self, Extensions, ExtensionsError},
     head::{HandshakeLimits, Head, HeadError, HeadReader},
-    headers::{RequestError, check, has_member, is_token, list, owned, single, values, write},
+    headers::{RequestError, check, has_member, is_token, owned, single, values, write},
 };
+use crate::proto::deflate::{DeflateConfig, Negotiated};
 
 pub(super) const USER_AGENT: &str = concat!("voxwire/", env!("CARGO_PKG_VERSION"));
 
@@ -22,6 +24,8 @@ pub struct ClientRequest {
     pub path_and_query: String,
     /// Subprotocols offered, the preferred one first.
     pub protocols: Vec<String>,
+    /// Compression to offer; `None` for none.
+    pub deflate: Option<DeflateConfig>,
     /// Further headers. `Host` and `User-Agent` replace the default; the handshake's own
     /// (`Sec-WebSocket-*`, `Upgrade`, `Connection`, …) are refused.
     pub headers: Headers,
@@ -50,6 +54,10 @@ impl ClientRequest {
         write(&mut out, "Connection", "Upgrade");
         write(&mut out, "Sec-WebSocket-Key", &key);
         write(&mut out, "Sec-WebSocket-Version", "13");
+        if let Some(config) = &self.deflate {
+            config.check()?;
+            write(&mut out, extensions::HEADER, &extensions::offer(config).to_string());
+        }
         if !self.protocols.is_empty() {
             check_protocols(&self.protocols)?;
             write(&mut out, "Sec-WebSocket-Protocol", &self.protocols.join(", "));
@@ -102,6 +110,8 @@ fn check_protocols(protocols: &[String]) -> Result<(), RequestError> {
 pub struct Accepted {
     /// The subprotocol that the server chose, if any.
     pub protocol: Option<String>,
+    /// Compression as the server accepted it; `None` for none.
+    pub deflate: Option<Negotiated>,
     /// All headers of the response.
     pub headers: Headers,
     /// Bytes behind the response: the first frames.
@@ -163,6 +173,19 @@ pub enum HandshakeError {
         /// What the server turned on.
         found: String,
     },
+    /// The server's answer about extensions cannot be read.
+    #[error(transparent)]
+    Extensions(#[from] ExtensionsError),
+    /// An answer about extensions that our offer does not allow.
+    #[error("server answered the offer {offered:?} with the extensions {found:?}: {reason}")]
+    Negotiation {
+        /// What we offered.
+        offered: String,
+        /// What the server turned on.
+        found: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The connection ended before the response was complete.
     #[error("connection ended after {received} bytes of the HTTP response")]
     Closed {
@@ -195,6 +218,7 @@ fn hint(start: &str) -> &'static str {
 pub struct ResponseParser {
     accept: String,
     offered: Vec<String>,
+    deflate: Option<DeflateConfig>,
     state: State,
 }
 
@@ -216,8 +240,15 @@ impl ResponseParser {
         Self {
             accept: derive_accept_key(key.as_bytes()),
             offered: offered.to_vec(),
+            deflate: None,
             state: State::Head(HeadReader::new(limits)),
         }
+    }
+
+    /// The same, where the request offered this compression.
+    #[must_use]
+    pub fn with_deflate(self, deflate: Option<DeflateConfig>) -> Self {
+        Self { deflate, ..self }
     }
 
     /// Adds bytes read from the server. `None`: more are needed.
@@ -307,10 +338,21 @@ impl ResponseParser {
         if let Some(found) = protocol.clone().filter(|found| !self.offered.contains(found)) {
             return Err(HandshakeError::Protocol { found, offered: self.offered.clone() });
         }
-        if let Some(found) = list(&headers, "Sec-WebSocket-Extensions").next() {
-            return Err(HandshakeError::Extension { found: found.to_owned() });
+        let deflate = self.negotiated(&Extensions::of(&headers)?)?;
+        Ok(Accepted { protocol, deflate, headers, rest })
+    }
+
+    /// Checks the extensions that the server turned on.
+    fn negotiated(&self, found: &Extensions) -> Result<Option<Negotiated>, HandshakeError> {
+        match &self.deflate {
+            None if found.0.is_empty() => Ok(None),
+            None => Err(HandshakeError::Extension { found: found.to_string() }),
+            Some(config) => extensions::confirm(found, config).map_err(|reason| HandshakeError::Negotiation {
+                offered: extensions::offer(config).to_string(),
+                found: found.to_string(),
+                reason,
+            }),
         }
-        Ok(Accepted { protocol, headers, rest })
     }
 }
 

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::Headers;
+use crate::proto::deflate::DeflateConfigError;
 
 /// Our own side asked for a request or response that must not be sent. Names the field, and never
 /// repeats a header value (it may be a credential).
@@ -69,6 +70,9 @@ pub enum RequestError {
         /// The path (without its query).
         path: String,
     },
+    /// A parameter of compression is out of its range.
+    #[error("compression: {0}")]
+    Deflate(#[from] DeflateConfigError),
     /// A status that does not refuse a request.
     #[error("status {status} cannot refuse a handshake; expected 300 to 599, and not 304")]
     Status {

@@ -4,12 +4,14 @@
 mod body;
 mod client;
 mod connect;
+mod extensions;
 mod head;
 mod headers;
 mod server;
 
 pub use client::{Accepted, ClientRequest, HandshakeError, ResponseParser};
 pub use connect::{Tunnel, TunnelError, TunnelParser, connect_request};
+pub use extensions::{Extension, Extensions, ExtensionsError};
 pub use head::{HandshakeLimits, HeadError};
 pub use headers::RequestError;
 pub use server::{Request, RequestParser, RequestRejected, reject};

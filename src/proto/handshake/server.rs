@@ -6,9 +6,11 @@ use tungstenite::handshake::derive_accept_key;
 
 use super::{
     Headers,
+    extensions::{self, Extensions},
     head::{HandshakeLimits, Head, HeadError, HeadReader},
     headers::{RequestError, check, has_member, list, owned, single, values, write},
 };
+use crate::proto::deflate::{DeflateConfig, Negotiated};
 
 /// A valid request to open a WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct Request {
     pub headers: Headers,
     /// Subprotocols that the client offers, the preferred one first.
     pub protocols: Vec<String>,
+    /// Extensions that the client offers, the preferred one first.
+    pub extensions: Extensions,
     /// The value of `Sec-WebSocket-Key`.
     pub key: String,
     /// Bytes behind the request. A client should not send any before it has the answer.
@@ -35,6 +39,16 @@ impl Request {
 
     /// The response that opens the connection, with one of the offered subprotocols or none.
     pub fn accept(&self, protocol: Option<&str>, headers: &[(String, String)]) -> Result<Vec<u8>, RequestError> {
+        self.accept_with(protocol, None, headers).map(|(response, _)| response)
+    }
+
+    /// The same, and compression where the client offers any that `deflate` allows.
+    pub fn accept_with(
+        &self,
+        protocol: Option<&str>,
+        deflate: Option<&DeflateConfig>,
+        headers: &[(String, String)],
+    ) -> Result<(Vec<u8>, Option<Negotiated>), RequestError> {
         let mut out = Vec::with_capacity(256);
         out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
         write(&mut out, "Upgrade", "websocket");
@@ -49,12 +63,20 @@ impl Request {
             }
             write(&mut out, "Sec-WebSocket-Protocol", protocol);
         }
+        let mut agreed = None;
+        if let Some(config) = deflate {
+            config.check()?;
+            agreed = extensions::choose(&self.extensions, config);
+        }
+        if let Some(agreed) = &agreed {
+            write(&mut out, extensions::HEADER, &agreed.to_string());
+        }
         for (name, value) in headers {
             check(name, value)?;
             write(&mut out, name, value);
         }
         out.extend_from_slice(b"\r\n");
-        Ok(out)
+        Ok((out, agreed))
     }
 }
 
@@ -215,7 +237,8 @@ fn parse(head: Head) -> Result<Request, RequestRejected> {
         return Err(bad("a WebSocket request must not have a body".to_owned()));
     }
     let protocols = list(&headers, "Sec-WebSocket-Protocol").map(str::to_owned).collect();
-    Ok(Request { path, host, headers, protocols, key, rest: head.rest })
+    let extensions = Extensions::of(&headers).map_err(|error| bad(error.to_string()))?;
+    Ok(Request { path, host, headers, protocols, extensions, key, rest: head.rest })
 }
 
 fn version() -> RequestRejected {

@@ -72,7 +72,7 @@ fn client_and_server_agree() {
         host: "h".into(),
         path_and_query: "/".into(),
         protocols: vec!["a".into(), "b".into()],
-        headers: vec![],
+        ..ClientRequest::default()
     };
     let (bytes, key) = request.encode().unwrap();
     let received = read(&bytes).unwrap().unwrap();

@@ -132,6 +132,8 @@ class Via:
         proxy: str | bool | None,
         proxy_tls: TlsConfig | None,
         max_redirects: int,
+        local_address: Address | None,
+        unix_path: str | None,
     ) -> Via:
         """`proxy`: True is the environment's, as it is now. Raises InvalidParameter for its URL."""
 
@@ -150,9 +152,11 @@ class Connection:
         tls: TlsConfig | None,
         require_protocol: bool,
         via: Via,
+        sock: int | None,
     ) -> Connection:
         """A connection that begins to connect at `start()`; audio can be routed to it before. Raises InvalidURL or
         InvalidParameter for what can be told without the network, OSError for a trace file that cannot be opened.
+        `sock` is the descriptor of a connected stream socket; it is duplicated.
         """
 
     def start(self, trace: str | None = None) -> None:

@@ -95,7 +95,7 @@ class Link(EventTarget):
 
     def _outgoing(self) -> _core.Connection:
         settings = self._settings
-        return _core.Connection.connect(
+        connection = _core.Connection.connect(
             self._bridge,
             self._reports(),
             self._url,
@@ -105,7 +105,11 @@ class Link(EventTarget):
             None if settings.tls is None else settings.tls._config,
             settings.require_protocol,
             settings.via,
+            None if settings.sock is None else settings.sock.fileno(),
         )
+        if settings.sock is not None:
+            settings.sock.close()  # the core has a descriptor of its own
+        return connection
 
     def _shut(self, code: int | None, reason: str) -> None:
         if self._state in (CLOSING, CLOSED):

@@ -6,6 +6,7 @@ A wrong value raises InvalidParameter, which names the parameter, the value and 
 from __future__ import annotations
 
 import re
+import socket
 import ssl
 import tempfile
 import uuid
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from math import isfinite
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, NoReturn, TypedDict
 
@@ -22,8 +23,20 @@ from .errors import InvalidParameter
 from .tls import TLSOptions
 
 MIB = 1024 * 1024
-OUTGOING = ("tls", "headers", "require_protocol", "happy_eyeballs_delay", "proxy", "proxy_tls", "max_redirects")
+OUTGOING = (
+    "tls",
+    "headers",
+    "require_protocol",
+    "happy_eyeballs_delay",
+    "proxy",
+    "proxy_tls",
+    "max_redirects",
+    "local_address",
+    "unix_path",
+    "sock",
+)
 """Parameters that an incoming connection does not have."""
+_FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 _SHORTEST_DELAY = 0.01  # RFC 8305 section 5
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110 section 5.5
@@ -99,6 +112,13 @@ class WebSocketParameters(TypedDict, total=False):
     """Redirects (301, 302, 303, 307, 308) that are followed. Default 10; 0 makes them a HandshakeError like any other
     refusal. None leads from wss to ws, and what is for one origin (Authorization, Cookie, Host, user and password, a
     client certificate) is not sent to another one."""
+    local_address: str | tuple[str, int] | None
+    """Connect from this address of the machine, or address and port. Default None: what the system chooses."""
+    unix_path: str | PathLike[str] | None
+    """Connect to this Unix socket; the URL is for the handshake only. Without a proxy. Default None."""
+    sock: socket.socket | None
+    """A connected stream socket, TCP or Unix; the URL is for TLS and the handshake only. Without a proxy. It belongs to
+    the WebSocket from then on: the object is closed. Default None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +135,7 @@ class Settings:
     tls: TLSOptions | None
     options: _core.ConnectionOptions
     via: _core.Via
+    sock: socket.socket | None
     trace: Path | None = None
     """The trace file of an incoming connection; that of an outgoing one is among the `options`."""
 
@@ -166,6 +187,7 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any]) -> Settings:
         tls=tls,
         options=options,
         via=_via(values),
+        sock=_sock(get("sock")),
     )
 
 
@@ -177,13 +199,52 @@ def _via(values: Mapping[str, Any]) -> _core.Via:
     proxy = values.get("proxy", True)
     if proxy is not None and proxy is not True and not isinstance(proxy, str):
         refuse("proxy", proxy, "the URL of a proxy, True (the environment's) or None")
+    unix_path = values.get("unix_path")
+    if unix_path is not None and (not isinstance(unix_path, str | PathLike) or not fspath(unix_path)):
+        refuse("unix_path", unix_path, "the path of a Unix socket, or None")
+    direct = next((name for name in ("sock", "unix_path") if values.get(name) is not None), None)
+    for name, value in (("proxy", proxy), ("local_address", values.get("local_address")), ("unix_path", unix_path)):
+        if direct not in (None, name) and value not in (None, True):
+            refuse(name, "..." if name == "proxy" else value, f"nothing beside {direct}")
     proxy_tls = _tls("proxy_tls", values.get("proxy_tls"))
     return _core.Via(
         happy_eyeballs_delay=delay,
         proxy=proxy,
         proxy_tls=None if proxy_tls is None else proxy_tls._config,
         max_redirects=_count("max_redirects", values.get("max_redirects", 10), 0),
+        local_address=_local_address(values.get("local_address")),
+        unix_path=None if unix_path is None else fspath(unix_path),
     )
+
+
+def _local_address(value: Any) -> tuple[str, int] | None:
+    if value is None:
+        return None
+    host, port = (value, 0) if isinstance(value, str) else value if _pair(value) else (None, None)
+    if not isinstance(host, str) or not isinstance(port, int) or isinstance(port, bool) or not 0 <= port < 2**16:
+        refuse("local_address", value, "an IP address, or a pair of an IP address and a port, or None")
+    return host, port
+
+
+def _pair(value: Any) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2  # noqa: PLR2004
+
+
+def _sock(value: Any) -> socket.socket | None:
+    if value is None:
+        return None
+    if (
+        not isinstance(value, socket.socket)
+        or isinstance(value, ssl.SSLSocket)
+        or value.type != socket.SOCK_STREAM
+        or value.family not in _FAMILIES
+    ):
+        refuse("sock", value, "a TCP or Unix stream socket without TLS, or None")
+    try:
+        value.getpeername()
+    except OSError as error:
+        refuse("sock", value, f"a connected socket ({error.strerror})")
+    return value
 
 
 def trace_name(identity: str) -> str:
@@ -289,7 +350,7 @@ def _header(item: Any) -> tuple[str, str]:
         if set(item) != {"name", "value"}:
             refuse("headers", item, "a header with a 'name' and a 'value'")
         name, text = item["name"], item["value"]
-    elif isinstance(item, tuple | list) and len(item) == 2:  # noqa: PLR2004
+    elif _pair(item):
         name, text = item
     else:
         refuse("headers", item, "{'name': …, 'value': …} or a pair")

@@ -107,12 +107,12 @@ class WebSocket(Link, MediaSource):
 
     @property
     def local_address(self) -> tuple[str, int] | None:
-        """Our address and port; None before the connection is made."""
+        """Our address and port; None before the connection is made, and of a Unix socket."""
         return self._connection.local_address
 
     @property
     def remote_address(self) -> tuple[str, int] | None:
-        """The peer's address and port; None before the connection is made."""
+        """The address and port of the peer, or of the proxy to it; None before the connection is made, and of a Unix socket."""
         return self._connection.remote_address
 
     def statistics(self) -> WebSocketStatistics:

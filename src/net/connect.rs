@@ -11,12 +11,14 @@ pub use redirect::RedirectError;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use crate::proto::handshake::{Accepted, ClientRequest, HandshakeError, RequestError, ResponseParser};
@@ -49,6 +51,8 @@ pub struct Target {
     pub require_protocol: bool,
     /// How the server is reached.
     pub via: Via,
+    /// A connected stream socket to the server; then nothing is dialled.
+    pub socket: Option<OwnedFd>,
 }
 
 /// A socket after its handshake.
@@ -136,13 +140,18 @@ impl Target {
     async fn open(mut self, options: &Options) -> Result<Upgraded, Failure> {
         let mut left = (options.connect_timeout, options.handshake_timeout);
         let limit = self.via.max_redirects;
+        let mut socket = self.socket.take();
+        let given = socket.is_some();
         let mut trail = vec![self.url.redacted()];
         loop {
-            let result = self.upgrade(options, &mut left).await;
+            let result = self.upgrade(options, socket.take(), &mut left).await;
             let Err(Failure::Handshake { error: answer, .. }) = &result else { return result };
             let Some(location) = redirect::location(answer).filter(|_| limit > 0) else { return result };
             let to = location.as_ref().copied().map(redirect::shown).unwrap_or_default();
             let followed = location.and_then(|location| self.redirected(location)).and_then(|next| {
+                if given {
+                    return Err(RedirectError::Fixed("sock"));
+                }
                 let circular = trail.contains(&next.url.redacted());
                 trail.push(next.url.redacted());
                 if trail.len() - 1 > limit {
@@ -164,10 +173,11 @@ impl Target {
     async fn upgrade(
         &self,
         options: &Options,
+        socket: Option<OwnedFd>,
         (for_connect, for_handshake): &mut (Option<Duration>, Option<Duration>),
     ) -> Result<Upgraded, Failure> {
         let mut progress = Progress::default();
-        let stage = spend(for_connect, self.reach(&mut progress)).await;
+        let stage = spend(for_connect, self.reach(socket, &mut progress)).await;
         let late = |stage, limit: Option<Duration>, waiting| self.late(stage, limit.unwrap_or_default(), waiting);
         let stream =
             stage.unwrap_or_else(|_| Err(late(Stage::Connect, options.connect_timeout, progress.to_string())))?;
@@ -176,25 +186,23 @@ impl Target {
             .unwrap_or_else(|_| Err(late(Stage::Handshake, options.handshake_timeout, "no complete answer".to_owned())))
     }
 
-    /// TCP, a proxy if there is one, and TLS.
-    async fn reach(&self, progress: &mut Progress) -> Result<Reached, Failure> {
+    /// A stream to the server, with TLS if the URL says so.
+    async fn reach(&self, socket: Option<OwnedFd>, progress: &mut Progress) -> Result<Reached, Failure> {
         let (host, port) = (self.url.host(), self.url.port());
-        let proxy = self.via.proxies.for_url(&self.url).map_err(|error| Failure::Proxy {
-            proxy: "of the environment".to_owned(),
-            server: authority(host, port),
-            error: Box::new(error.into()),
-        })?;
-        let mut stream = if let Some(proxy) = &proxy {
-            self.via.through(proxy, host, port, progress).await?
-        } else {
-            let socket = self.via.tcp(host, port, progress).await.map_err(|error| match error {
-                Unreachable::Unresolved(source) => Failure::Resolve { host: self.host(), source },
-                Unreachable::Failed(errno) => {
-                    Failure::Connect { host: self.host(), port, attempts: progress.attempts(), errno }
-                }
-            })?;
-            Stream::Plain(socket.into())
+        let mut stream = match (socket, &self.via.unix) {
+            (Some(fd), _) => {
+                let failed = |error: io::Error| self.unreachable(format!("sock: {error}"), error.raw_os_error());
+                Stream::Plain(Socket::from_fd(fd).map_err(failed)?)
+            }
+            (None, Some(path)) => {
+                let failed = |error: io::Error| {
+                    self.unreachable(format!("unix_path {}: {error}", path.display()), error.raw_os_error())
+                };
+                Stream::Plain(UnixStream::connect(path).await.map_err(failed)?.into())
+            }
+            (None, None) => self.dialled(progress).await?,
         };
+        stream.socket().set_nodelay();
         progress.tunnelled();
         let addresses = stream.socket().addresses().map_err(Failure::Transport)?;
         if self.url.secure() {
@@ -207,6 +215,28 @@ impl Target {
             stream = stream.secured(&config, self.server_name.as_ref(), host).await.map_err(failed)?;
         }
         Ok(Reached { stream, addresses })
+    }
+
+    /// TCP, and a proxy if there is one.
+    async fn dialled(&self, progress: &mut Progress) -> Result<Stream, Failure> {
+        let (host, port) = (self.url.host(), self.url.port());
+        let proxy = self.via.proxies.for_url(&self.url).map_err(|error| Failure::Proxy {
+            proxy: "of the environment".to_owned(),
+            server: authority(host, port),
+            error: Box::new(error.into()),
+        })?;
+        if let Some(proxy) = &proxy {
+            return self.via.through(proxy, host, port, progress).await;
+        }
+        let socket = self.via.tcp(host, port, progress).await.map_err(|error| match error {
+            Unreachable::Unresolved(source) => Failure::Resolve { host: self.host(), source },
+            Unreachable::Failed(errno) => self.unreachable(progress.attempts(), errno),
+        })?;
+        Ok(Stream::Plain(socket.into()))
+    }
+
+    fn unreachable(&self, attempts: String, errno: Option<i32>) -> Failure {
+        Failure::Connect { host: self.host(), port: self.url.port(), attempts, errno }
     }
 
     async fn handshake(&self, reached: Reached) -> Result<Upgraded, Failure> {

@@ -3,6 +3,7 @@
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -42,6 +43,26 @@ impl Socket {
                 let (reader, writer) = socket.into_split();
                 (ReadHalf::Unix(reader), WriteHalf::Unix(writer))
             }
+        }
+    }
+
+    /// A connected socket that somebody else made. Inside a runtime only.
+    pub(super) fn from_fd(fd: OwnedFd) -> io::Result<Self> {
+        let socket = socket2::Socket::from(fd);
+        socket.set_nonblocking(true)?;
+        let unix = socket.local_addr()?.is_unix();
+        let fd = OwnedFd::from(socket);
+        if unix {
+            UnixStream::from_std(fd.into()).map(Self::Unix)
+        } else {
+            TcpStream::from_std(fd.into()).map(Self::Tcp)
+        }
+    }
+
+    /// Sends small frames at once. A Unix socket always does.
+    pub(super) fn set_nodelay(&self) {
+        if let Self::Tcp(socket) = self {
+            let _ = socket.set_nodelay(true);
         }
     }
 

@@ -1,6 +1,7 @@
 //! `Connection`: the handle that the WebSocket of Python holds.
 
 use std::net::SocketAddr;
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -49,6 +50,7 @@ impl PyConnection {
         tls: Option<&TlsConfig>,
         require_protocol: bool,
         via: &Via,
+        sock: Option<i32>,
     ) -> PyResult<Self> {
         let mailbox = bridge.mailbox(py)?;
         let url = Url::parse(url).map_err(|e| errors::invalid_url(py, &e))?;
@@ -58,8 +60,11 @@ impl PyConnection {
         };
         let server_name = tls.and_then(|tls| tls.server_name.clone());
         let via = via.0.clone();
-        via.proxies.for_url(&url).map_err(|e| errors::proxy(py, &e))?;
-        let target = Target { url, protocols, headers, tls: config, server_name, require_protocol, via };
+        if sock.is_none() {
+            via.proxies.for_url(&url).map_err(|e| errors::proxy(py, &e))?;
+        }
+        let socket = sock.map(duplicate).transpose()?;
+        let target = Target { url, protocols, headers, tls: config, server_name, require_protocol, via, socket };
         let connection = Connection::connect(core()?, mailbox, target, options.0.clone()).map_err(|e| match e {
             ConnectError::Request(source) => errors::request(py, &source),
             ConnectError::Trace(source) => errors::file(&source, options.0.trace.as_deref().unwrap_or("".as_ref())),
@@ -161,6 +166,13 @@ impl PyConnection {
     fn clear_media(&self, py: Python<'_>, tag: Option<&str>) -> PyResult<f64> {
         Ok(self.get(py)?.clear_media(tag).as_secs_f64() * 1000.0)
     }
+}
+
+/// A descriptor of our own for an open file.
+fn duplicate(fd: RawFd) -> std::io::Result<OwnedFd> {
+    // SAFETY: the caller's socket object keeps the descriptor open during the call, and it is borrowed no longer.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    borrowed.try_clone_to_owned()
 }
 
 /// An address the way Python's sockets give it.

@@ -6,5 +6,6 @@ mod messages;
 mod pressure;
 mod proxies;
 mod routes;
+mod sockets;
 mod support;
 mod tls;

@@ -98,6 +98,7 @@ pub fn target(url: &str) -> Target {
         server_name: None,
         require_protocol: false,
         via: Via::default(),
+        socket: None,
     }
 }
 

@@ -58,6 +58,14 @@ REFUSED: list[tuple[str, Any]] = [
     ("proxy", False),
     ("max_redirects", -1),
     ("max_redirects", True),
+    ("local_address", 1),
+    ("local_address", "localhost"),
+    ("local_address", ("127.0.0.1",)),
+    ("local_address", ("127.0.0.1", 65536)),
+    ("unix_path", ""),
+    ("unix_path", b"/run/x"),
+    ("sock", 3),
+    ("sock", "socket"),
     ("proxy_tls", {"ca_file": "x"}),
 ]
 

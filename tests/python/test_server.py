@@ -259,7 +259,13 @@ async def test_two_servers_with_engines_of_their_own() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("headers", {"X-One": "1"}), ("require_protocol", True), ("happy_eyeballs_delay", 0.1), ("proxy", "http://h")],
+    [
+        ("headers", {"X-One": "1"}),
+        ("require_protocol", True),
+        ("happy_eyeballs_delay", 0.1),
+        ("proxy", "http://h"),
+        ("unix_path", "/x"),
+    ],
 )
 async def test_parameters_of_outgoing_connections_are_refused(name: str, value: Any) -> None:
     with pytest.raises(voxwire.InvalidParameter, match=rf"parameters\['{name}'\].*outgoing"):

@@ -5,12 +5,13 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::sleep_until;
 
 use rustls::ClientConfig;
@@ -28,7 +29,11 @@ pub struct Via {
     pub happy_eyeballs_delay: Option<Duration>,
     /// How many redirects are followed; with 0 one is an answer like any other.
     pub max_redirects: usize,
-    /// Through whom.
+    /// Our address, for TCP; port 0 is any.
+    pub local: Option<SocketAddr>,
+    /// A Unix socket to connect to, instead of host and port of the URL.
+    pub unix: Option<PathBuf>,
+    /// Through whom; not with `unix`.
     pub proxies: Proxies,
     /// TLS settings for an https proxy; `None` trusts the system's authorities.
     pub proxy_tls: Option<Arc<ClientConfig>>,
@@ -41,6 +46,8 @@ impl Default for Via {
         Self {
             happy_eyeballs_delay: Some(Duration::from_millis(250)),
             max_redirects: 10,
+            local: None,
+            unix: None,
             proxies: Proxies::Direct,
             proxy_tls: None,
             proxy_server_name: None,
@@ -137,10 +144,7 @@ impl Via {
             Host::Name(name) => lookup_host((name.as_str(), port)).await.map_err(Unreachable::Unresolved)?.collect(),
         };
         progress.doing = Doing::Connecting;
-        let socket = self.first_of(addresses, progress).await?;
-        // Frames are small and wanted now.
-        let _ = socket.set_nodelay(true);
-        Ok(socket)
+        self.first_of(addresses, progress).await
     }
 
     /// The first connection to be made. The attempts that it leaves behind are dropped with this future.
@@ -151,7 +155,8 @@ impl Via {
             let until = match race.step(Instant::now()) {
                 Step::Begin(address) => {
                     progress.attempts.push((address, None));
-                    running.push(Box::pin(async move { (address, TcpStream::connect(address).await) }));
+                    let local = self.local;
+                    running.push(Box::pin(async move { (address, connect(address, local).await) }));
                     continue;
                 }
                 Step::Wait(until) => until,
@@ -175,6 +180,21 @@ impl Via {
             }
         }
     }
+}
+
+/// One attempt, from `local` if that is given.
+async fn connect(address: SocketAddr, local: Option<SocketAddr>) -> io::Result<TcpStream> {
+    let Some(local) = local else { return TcpStream::connect(address).await };
+    if local.is_ipv4() != address.is_ipv4() {
+        return Err(io::Error::other(format!("is of another family than local_address {}", local.ip())));
+    }
+    let socket = if local.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    if local.port() != 0 {
+        // A chosen port is to be had again while an earlier connection from it lingers.
+        socket.set_reuseaddr(true)?;
+    }
+    socket.bind(local).map_err(|error| io::Error::new(error.kind(), format!("local_address {local}: {error}")))?;
+    socket.connect(address).await
 }
 
 type Attempt = Pin<Box<dyn Future<Output = (SocketAddr, io::Result<TcpStream>)> + Send>>;
@@ -280,15 +300,16 @@ mod tests {
     }
 
     #[test]
-    fn the_winner_has_no_delay_and_no_second_connection_is_left() {
+    fn no_second_connection_is_left() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let mut progress = Progress::default();
         let socket = runtime().block_on(Via::default().tcp(&Host::Ip(address.ip()), address.port(), &mut progress));
-        assert!(socket.expect("connected").nodelay().expect("an option"));
+        let socket = socket.expect("connected");
         listener.set_nonblocking(true).expect("set");
         let accepted: Vec<StdStream> =
             std::iter::from_fn(|| listener.accept().ok()).map(|(socket, _)| socket).collect();
         assert_eq!(accepted.len(), 1);
+        drop(socket);
     }
 }

@@ -36,6 +36,9 @@ pub enum RedirectError {
     /// There are several, and they differ.
     #[error("the answer has {0} different Location headers")]
     Ambiguous(usize),
+    /// The way we came leads to one server only.
+    #[error("it leads to another server, and {0} to this one only")]
+    Fixed(&'static str),
     /// It is no address that a WebSocket can be opened to.
     #[error("{0}")]
     Url(UrlError),
@@ -63,6 +66,9 @@ impl Target {
         }
         let same_host = self.url.host() == url.host();
         let same_origin = same_host && (self.url.secure(), self.url.port()) == (url.secure(), url.port());
+        if !same_origin && self.via.unix.is_some() {
+            return Err(RedirectError::Fixed("unix_path"));
+        }
         let goes_along =
             |(name, _): &&(String, String)| same_origin || !CONFINED.contains(&name.to_ascii_lowercase().as_str());
         Ok(Self {
@@ -73,6 +79,7 @@ impl Target {
             server_name: self.server_name.clone().filter(|_| same_host),
             require_protocol: self.require_protocol,
             via: self.via.clone(),
+            socket: None,
         })
     }
 
@@ -157,6 +164,7 @@ mod tests {
             server_name: ServerName::try_from("name.example").ok(),
             require_protocol: true,
             via: Via::default(),
+            socket: None,
         }
     }
 
@@ -219,6 +227,14 @@ mod tests {
         let away = target("ws://u:p@h/").redirected("ws://other/").expect("followed");
         let back = away.redirected("ws://h/").expect("followed");
         assert_eq!((back.headers.len(), back.url.userinfo()), (1, None));
+    }
+
+    #[test]
+    fn a_unix_socket_leads_to_one_origin() {
+        let mut from = target("ws://h/");
+        from.via.unix = Some("/run/x".into());
+        assert_eq!(from.redirected("/y").expect("followed").via.unix, from.via.unix);
+        assert_eq!(from.redirected("ws://other/").map(|t| t.url), Err(RedirectError::Fixed("unix_path")));
     }
 
     #[test]

@@ -120,6 +120,7 @@ impl Via {
             Unreachable::Unresolved(source) => ProxyError::Resolve(source),
             Unreachable::Failed(errno) => ProxyError::Connect { attempts: progress.attempts(), errno },
         })?;
+        let _ = socket.set_nodelay(true);
         let mut stream = Stream::Plain(socket.into());
         if proxy.scheme == Scheme::Https {
             progress.tls();

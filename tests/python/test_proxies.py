@@ -10,9 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.raw import RawPeer, RawServer
 from support.tls import Certificates
 from test_connect import failing, free_port
+from websockets.proxy import get_proxy
+from websockets.uri import parse_uri
 
 import voxwire
 from voxwire import TLSOptions, WebSocket
@@ -271,3 +275,54 @@ async def test_a_bad_proxy_in_the_environment(monkeypatch: pytest.MonkeyPatch) -
     ws = WebSocket("wss://127.0.0.1:9/")  # not for this one
     ws.close()
     await ws.wait_closed()
+
+
+NAMES = [
+    name
+    for scheme in ("ws", "wss", "socks", "https", "http")
+    for name in (f"{scheme}_proxy", f"{scheme}_PROXY".upper())
+]
+ENTRIES = [
+    "example.com",
+    ".example.com",
+    "EXAMPLE.com:80",
+    "b.example.com",
+    "example.com:8443",
+    "127.0.0.1",
+    "localhost:80",
+    "",
+]
+URLS = ["ws://example.com/", "wss://b.example.com:8443/", "ws://notexample.com/", "ws://127.0.0.1/", "wss://localhost/"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    variables=st.dictionaries(st.sampled_from(NAMES), st.booleans()),
+    exceptions=st.none() | st.just("*") | st.lists(st.sampled_from(ENTRIES), max_size=3).map(", ".join),
+    url=st.sampled_from(URLS),
+)
+def test_the_environment_is_read_as_websockets_does(
+    variables: dict[str, bool], exceptions: str | None, url: str
+) -> None:
+    """Each variable holds its own name as a scheme that neither knows, so that the refusal says which was taken."""
+    environment = {name: f"x{name.replace('_', '-')}://h" if filled else "" for name, filled in variables.items()}
+    if exceptions is not None:
+        environment["no_proxy"] = exceptions
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        expected = get_proxy(parse_uri(url))
+        found = asyncio.run(chosen(url))
+    # ALL_PROXY is ours alone; whatever they take, we take.
+    assert found == (None if expected is None else expected.removeprefix("x").removesuffix("://h").replace("-", "_"))
+
+
+async def chosen(url: str) -> str | None:
+    """The variable that a connection takes its proxy from."""
+    try:
+        ws = WebSocket(url)
+    except voxwire.InvalidParameter as error:
+        return str(error).split("environment variable ")[1].split(":")[0]
+    ws.close()
+    await ws.wait_closed()
+    return None

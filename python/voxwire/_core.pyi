@@ -118,7 +118,6 @@ class ConnectionOptions:
         silence_duration: float,
         silence_threshold: float | None,
         trace: str | None,
-        privacy: bool,
     ) -> ConnectionOptions: ...
 
 @final

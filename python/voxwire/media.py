@@ -208,7 +208,7 @@ class AudioUnit(_Unit, MediaSource):
     """
 
     def __init__(self, rate: int = 16000, buffer: float = 10.0) -> None:
-        """`rate` in Hz, 8000 or 16000; `buffer` bounds each direction, in seconds.
+        """`rate` in Hz: 8000, 16000, 24000, 32000, 44100 or 48000; `buffer` bounds each direction, in seconds.
 
         When nobody reads, the oldest audio is discarded (`discarded`).
         """

@@ -174,7 +174,6 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any]) -> Settings:
         silence_duration=_seconds("silence_duration", get("silence_duration", 1.0)),
         silence_threshold=None if threshold is None else float(threshold),
         trace=_file("trace", trace, trace_name(identity)),
-        privacy=privacy,
     )
     return Settings(
         identity=identity,

@@ -29,8 +29,6 @@ pub struct Options {
     pub media: Option<StreamsConfig>,
     /// Text file that every message is appended to.
     pub trace: Option<PathBuf>,
-    /// Whether the connection stays out of logs.
-    pub privacy: bool,
 }
 
 impl Default for Options {
@@ -46,7 +44,6 @@ impl Default for Options {
             send_buffer: 16 << 20,
             media: Some(StreamsConfig::default()),
             trace: None,
-            privacy: false,
         }
     }
 }

@@ -99,7 +99,7 @@ impl ConnectionOptions {
     #[new]
     #[pyo3(signature = (*, connect_timeout, handshake_timeout, close_timeout, ping_interval, ping_timeout,
         max_message_size, max_fragments, receive_buffer, send_buffer, media, playout_delay, playout_buffer,
-        silence_duration, silence_threshold, trace, privacy))]
+        silence_duration, silence_threshold, trace))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn new(
         py: Python<'_>,
@@ -118,7 +118,6 @@ impl ConnectionOptions {
         silence_duration: f64,
         silence_threshold: Option<f32>,
         trace: Option<PathBuf>,
-        privacy: bool,
     ) -> PyResult<Self> {
         let seconds = |field: &str, value: f64| seconds(py, field, value);
         let optional = |field: &str, value: Option<f64>| value.map(|v| seconds(field, v)).transpose();
@@ -143,7 +142,6 @@ impl ConnectionOptions {
             send_buffer,
             media: media.then(|| StreamsConfig { stream, ..StreamsConfig::default() }),
             trace,
-            privacy,
         }))
     }
 }

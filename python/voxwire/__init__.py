@@ -5,6 +5,7 @@ WebSockets, a `Recorder`, a `Player` and an `AudioUnit`; it is decoded, timed an
 """
 
 from ._core import __version__
+from .compression import Compression
 from .engine import Engine, VoxEngine
 from .enums import AppEvents, WebSocketAudioEncoding, WebSocketCloseCode, WebSocketEvents, WebSocketReadyState
 from .errors import (
@@ -57,6 +58,7 @@ __all__ = [
     "AudioRouteError",
     "AudioUnit",
     "CloseEvent",
+    "Compression",
     "ConnectError",
     "ConnectTimeout",
     "ConnectionClosed",

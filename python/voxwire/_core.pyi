@@ -9,6 +9,8 @@ from typing import Protocol, TypeAlias, final
 
 from typing_extensions import Buffer
 
+from .compression import Compression
+
 Headers: TypeAlias = list[tuple[str, str]]
 Address: TypeAlias = tuple[str, int]
 
@@ -110,6 +112,8 @@ class ConnectionOptions:
         ping_timeout: float | None,
         max_message_size: int,
         max_fragments: int,
+        compression: Compression | None,
+        incoming: bool,
         receive_buffer: int,
         send_buffer: int,
         media: bool,

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypedDict
 
 from . import _core
+from .compression import Compression
 from .errors import InvalidParameter
 from .tls import TLSOptions
 
@@ -83,6 +84,8 @@ class WebSocketParameters(TypedDict, total=False):
     """Of a message received. Default 16 MiB; more closes with 1009."""
     max_fragments: int
     """Of a message received. Default 4096; more closes with 1009."""
+    compression: Compression | bool
+    """Compress messages where the peer agrees (permessage-deflate, RFC 7692). Default True; see `Compression`."""
     receive_buffer: int
     """Messages received and not handled yet; above it the connection stops reading. Default 1 MiB."""
     send_buffer: int
@@ -140,7 +143,7 @@ class Settings:
     """The trace file of an incoming connection; that of an outgoing one is among the `options`."""
 
 
-def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any]) -> Settings:
+def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any], *, incoming: bool = False) -> Settings:
     """Check parameters and fill in the defaults; `more` are keyword arguments, which win.
 
     Raises TypeError for an unknown parameter, InvalidParameter for a wrong value.
@@ -166,6 +169,8 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any]) -> Settings:
         ping_timeout=_optional_seconds("ping_timeout", get("ping_timeout", 20.0)),
         max_message_size=_count("max_message_size", get("max_message_size", 16 * MIB), 0),
         max_fragments=_count("max_fragments", get("max_fragments", 4096), 1),
+        compression=_compression(get("compression", True)),
+        incoming=incoming,
         receive_buffer=receive_buffer,
         send_buffer=_count("send_buffer", get("send_buffer", 16 * MIB), 1),
         media=_flag("media", get("media", True)),
@@ -297,6 +302,14 @@ def _count(field: str, value: Any, least: int) -> int:
 def _flag(field: str, value: Any) -> bool:
     if not isinstance(value, bool):
         refuse(field, value, "True or False")
+    return value
+
+
+def _compression(value: Any) -> Compression | None:
+    if isinstance(value, bool):
+        return Compression() if value else None
+    if not isinstance(value, Compression):
+        refuse("compression", value, "True, False or a Compression")
     return value
 
 

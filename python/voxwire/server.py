@@ -49,7 +49,7 @@ class WebSocketServer:
         """Bind. `announce` hands events to the application and answers whether anybody takes them."""
         given = dict(parameters or {})
         self._traces = directory("parameters['trace']", given.pop("trace", False), Path.cwd())
-        self._settings = parse(given, {"protocols": protocols})
+        self._settings = parse(given, {"protocols": protocols}, incoming=True)
         if self._traces is not None and self._settings.privacy:
             refuse("parameters['trace']", self._traces, "no trace together with privacy")
         for name in OUTGOING:

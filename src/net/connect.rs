@@ -72,7 +72,7 @@ impl Connection {
         target: Target,
         options: Options,
     ) -> Result<Arc<Self>, ConnectError> {
-        let request = target.request();
+        let request = target.request(&options);
         request.encode()?;
         let connection = Self::new(core, mailbox, Role::Client, options)?;
         let (task, started) = (Arc::clone(&connection), connection.wait_for_start());
@@ -98,10 +98,10 @@ impl Connection {
 
     fn opened(&self, upgraded: Upgraded) -> Ends {
         let Upgraded { socket, addresses, tls, accepted } = upgraded;
-        let (ends, io) = Ends::new(socket, tls, accepted.rest, self);
+        let (ends, io) = Ends::new(socket, tls, accepted.rest, accepted.deflate, self);
         let notice = Notice::Open {
             protocol: accepted.protocol.unwrap_or_default(),
-            extensions: String::new(),
+            extensions: accepted.deflate.map(|agreed| agreed.to_string()).unwrap_or_default(),
             headers: accepted.headers,
         };
         self.open(io, addresses, notice);
@@ -121,7 +121,7 @@ pub enum ConnectError {
 }
 
 impl Target {
-    fn request(&self) -> ClientRequest {
+    fn request(&self, options: &Options) -> ClientRequest {
         let mut headers = self.headers.clone();
         let given = |name: &str| self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
         if let Some(value) = self.url.basic_authorization().filter(|_| !given("Authorization")) {
@@ -132,7 +132,7 @@ impl Target {
             path_and_query: self.url.path_and_query().to_owned(),
             protocols: self.protocols.clone(),
             headers,
-            deflate: None,
+            deflate: options.deflate,
         }
     }
 
@@ -181,7 +181,7 @@ impl Target {
         let late = |stage, limit: Option<Duration>, waiting| self.late(stage, limit.unwrap_or_default(), waiting);
         let stream =
             stage.unwrap_or_else(|_| Err(late(Stage::Connect, options.connect_timeout, progress.to_string())))?;
-        let stage = spend(for_handshake, self.handshake(stream)).await;
+        let stage = spend(for_handshake, self.handshake(stream, options)).await;
         stage
             .unwrap_or_else(|_| Err(late(Stage::Handshake, options.handshake_timeout, "no complete answer".to_owned())))
     }
@@ -239,11 +239,11 @@ impl Target {
         Failure::Connect { host: self.host(), port: self.url.port(), attempts, errno }
     }
 
-    async fn handshake(&self, reached: Reached) -> Result<Upgraded, Failure> {
+    async fn handshake(&self, reached: Reached, options: &Options) -> Result<Upgraded, Failure> {
         let Reached { mut stream, addresses } = reached;
         let failed = |error| Failure::Handshake { host: self.host(), port: self.url.port(), error };
-        let (bytes, key) = self.request().encode()?;
-        let mut parser = ResponseParser::new(&key, &self.protocols);
+        let (bytes, key) = self.request(options).encode()?;
+        let mut parser = ResponseParser::new(&key, &self.protocols).with_deflate(options.deflate);
         let accepted = match &mut stream {
             Stream::Plain(socket) => exchange(socket, &bytes, &mut parser).await,
             Stream::Tls(socket) => exchange(socket.as_mut(), &bytes, &mut parser).await,

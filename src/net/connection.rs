@@ -250,7 +250,7 @@ impl Connection {
         if let Phase::Connecting { media, close, .. } = &mut *phase {
             for json in media.drain(..) {
                 if let Ok(text) = std::str::from_utf8(&json) {
-                    let _ = io.outbound.text(text);
+                    let _ = io.outbound.media(text);
                 }
             }
             if let Some(frame) = close.take() {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustls::Connection as Tls;
 use tokio::time::sleep_until;
 
-use crate::proto::{ProtocolError, Receiver, Role};
+use crate::proto::{Negotiated, ProtocolError, Receiver, Role};
 use crate::session::{Keepalive, KeepaliveAction, Outbound};
 
 use super::connection::Connection;
@@ -30,15 +30,23 @@ pub(super) struct Ends {
     pub(super) writer: Arc<WriteHalf>,
     pub(super) tls: bool,
     pub(super) rest: Vec<u8>,
+    /// Compression as the handshake agreed on it.
+    pub(super) agreed: Option<Negotiated>,
 }
 
 impl Ends {
     /// Takes a socket after its handshake apart: what the task keeps, what the connection shares.
-    pub(super) fn new(socket: Socket, tls: Option<Tls>, rest: Vec<u8>, connection: &Connection) -> (Self, Io) {
+    pub(super) fn new(
+        socket: Socket,
+        tls: Option<Tls>,
+        rest: Vec<u8>,
+        agreed: Option<Negotiated>,
+        connection: &Connection,
+    ) -> (Self, Io) {
         let (reader, writer) = socket.into_split();
         let writer = Arc::new(writer);
-        let outbound = Outbound::new(connection.role(), connection.options.send_buffer);
-        let ends = Self { reader, writer: Arc::clone(&writer), tls: tls.is_some(), rest };
+        let outbound = Outbound::new(connection.role(), connection.options.send_buffer, agreed.as_ref());
+        let ends = Self { reader, writer: Arc::clone(&writer), tls: tls.is_some(), rest, agreed };
         (ends, Io::new(outbound, tls.map(Box::new), writer))
     }
 }
@@ -53,6 +61,8 @@ pub(super) struct Driver {
     close_deadline: Option<Instant>,
     /// The socket takes no more for now.
     blocked: bool,
+    /// Messages sent when the last ping went out.
+    sent_at_ping: u64,
 }
 
 /// What a turn of the driver woke up for.
@@ -70,10 +80,10 @@ impl Driver {
             received_close: None,
             notices: Vec::new(),
         };
-        let receiver = Receiver::new(connection.role(), options.limits);
-        let Ends { reader, writer, tls, rest } = ends;
+        let Ends { reader, writer, tls, rest, agreed } = ends;
+        let receiver = Receiver::with_deflate(connection.role(), options.limits, agreed.as_ref());
         let state = Reading { receiver, tls, inlet };
-        Self { connection, reader, writer, rest, state, close_deadline: None, blocked: false }
+        Self { connection, reader, writer, rest, state, close_deadline: None, blocked: false, sent_at_ping: 0 }
     }
 
     /// Runs until the connection has ended; then there may still be a peer to take leave of.
@@ -184,7 +194,15 @@ impl Driver {
         match self.state.inlet.keepalive.expired(now) {
             KeepaliveAction::None => {}
             KeepaliveAction::Ping(payload) => {
-                self.connection.with_open(|io| drop(io.outbound.ping(&payload)));
+                // Nothing sent for a whole interval: compression gives its memory back.
+                let sent = self.connection.stats.messages_sent.get();
+                let idle = std::mem::replace(&mut self.sent_at_ping, sent) == sent;
+                self.connection.with_open(|io| {
+                    if idle {
+                        io.outbound.release();
+                    }
+                    drop(io.outbound.ping(&payload));
+                });
                 self.connection.stats.pings_sent.add(1);
             }
             KeepaliveAction::Dead => {

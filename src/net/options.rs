@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::proto::Limits;
+use crate::proto::{DeflateConfig, Limits};
 use crate::session::StreamsConfig;
 
 /// Limits and time-outs of one connection; `None` switches a time-out off.
@@ -21,6 +21,8 @@ pub struct Options {
     pub ping_timeout: Option<Duration>,
     /// Limits of incoming messages.
     pub limits: Limits,
+    /// Compression to offer or to accept; `None` for none. Its defaults differ with the role.
+    pub deflate: Option<DeflateConfig>,
     /// High-water mark in bytes of messages that the application has not handled.
     pub receive_buffer: usize,
     /// Bound in bytes of messages that the network has not taken.
@@ -40,6 +42,7 @@ impl Default for Options {
             ping_interval: Some(Duration::from_secs(20)),
             ping_timeout: Some(Duration::from_secs(20)),
             limits: Limits::default(),
+            deflate: None,
             receive_buffer: 1 << 20,
             send_buffer: 16 << 20,
             media: Some(StreamsConfig::default()),

@@ -14,8 +14,8 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use crate::proto::Role;
 use crate::proto::handshake::{HandshakeLimits, Request, RequestParser, reject};
+use crate::proto::{Negotiated, Role};
 
 use super::connect::within;
 use super::connection::Connection;
@@ -208,19 +208,17 @@ impl Listener {
             _ = stop => None,
         };
         let Some((answered, socket, tls)) = result else { return };
-        let Answered { request, protocol, place } = answered;
-        self.hand_over(request, protocol, place, socket, tls, peer).await;
+        self.hand_over(answered, socket, tls, peer).await;
     }
 
     async fn hand_over(
         &self,
-        request: Request,
-        protocol: Option<String>,
-        mut place: Place,
+        answered: Answered,
         socket: TcpStream,
         tls: Option<rustls::Connection>,
         peer: SocketAddr,
     ) {
+        let Answered { request, protocol, agreed, mut place } = answered;
         let socket = socket::Socket::from(socket);
         let (Ok(addresses), Ok(connection)) = (
             socket.addresses(),
@@ -248,8 +246,9 @@ impl Listener {
             // The application let go of it without starting it.
             connection.close_internal(1001, "");
         }
-        let (ends, io) = Ends::new(socket, tls, rest, &connection);
-        let notice = Notice::Open { protocol: protocol.unwrap_or_default(), extensions: String::new(), headers };
+        let (ends, io) = Ends::new(socket, tls, rest, agreed, &connection);
+        let extensions = agreed.map(|agreed| agreed.to_string()).unwrap_or_default();
+        let notice = Notice::Open { protocol: protocol.unwrap_or_default(), extensions, headers };
         connection.open(io, addresses, notice);
         connection.run(ends).await;
         drop(place);
@@ -286,10 +285,11 @@ impl Listener {
         };
         let wanted = |name: &&String| request.protocols.contains(name);
         let protocol = self.options.protocols.iter().find(wanted).cloned();
-        let response = request.accept(protocol.as_deref(), &[]).ok()?;
+        let deflate = self.options.connection.deflate.as_ref();
+        let (response, agreed) = request.accept_with(protocol.as_deref(), deflate, &[]).ok()?;
         stream.write_all(&response).await.ok()?;
         stream.flush().await.ok()?;
-        Some(Answered { request, protocol, place })
+        Some(Answered { request, protocol, agreed, place })
     }
 }
 
@@ -297,6 +297,7 @@ impl Listener {
 struct Answered {
     request: Request,
     protocol: Option<String>,
+    agreed: Option<Negotiated>,
     place: Place,
 }
 

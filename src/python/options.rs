@@ -11,7 +11,7 @@ use rustls::{ClientConfig, ServerConfig};
 use crate::media::silence::SilenceConfig;
 use crate::media::stream::StreamConfig;
 use crate::net::{Authorities, ClientTls, Options, Trust, Versions, client_config, server_config};
-use crate::proto::Limits;
+use crate::proto::{DeflateConfig, DeflateConfigError, Limits, Role};
 use crate::session::StreamsConfig;
 
 use super::errors;
@@ -98,7 +98,7 @@ pub(super) struct ConnectionOptions(pub(super) Options);
 impl ConnectionOptions {
     #[new]
     #[pyo3(signature = (*, connect_timeout, handshake_timeout, close_timeout, ping_interval, ping_timeout,
-        max_message_size, max_fragments, receive_buffer, send_buffer, media, playout_delay, playout_buffer,
+        max_message_size, max_fragments, compression, incoming, receive_buffer, send_buffer, media, playout_delay, playout_buffer,
         silence_duration, silence_threshold, trace))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn new(
@@ -110,6 +110,8 @@ impl ConnectionOptions {
         ping_timeout: Option<f64>,
         max_message_size: usize,
         max_fragments: usize,
+        compression: Option<Deflate>,
+        incoming: bool,
         receive_buffer: usize,
         send_buffer: usize,
         media: bool,
@@ -125,6 +127,8 @@ impl ConnectionOptions {
             duration: seconds("silence_duration", silence_duration)?,
             threshold_dbfs: silence_threshold,
         };
+        let role = if incoming { Role::Server } else { Role::Client };
+        let deflate = compression.map(|fields| fields.config(py, role)).transpose()?;
         let stream = StreamConfig {
             playout_delay: seconds("playout_delay", playout_delay)?,
             max_buffered: seconds("playout_buffer", playout_buffer)?,
@@ -138,11 +142,44 @@ impl ConnectionOptions {
             ping_interval: optional("ping_interval", ping_interval)?,
             ping_timeout: optional("ping_timeout", ping_timeout)?,
             limits: Limits { max_message_size, max_fragments },
+            deflate,
             receive_buffer,
             send_buffer,
             media: media.then(|| StreamsConfig { stream, ..StreamsConfig::default() }),
             trace,
         }))
+    }
+}
+
+/// The fields of a `Compression`, as Python holds them.
+#[derive(FromPyObject)]
+struct Deflate {
+    server_no_context_takeover: bool,
+    client_no_context_takeover: bool,
+    server_max_window_bits: Option<u8>,
+    client_max_window_bits: Option<u8>,
+    threshold: usize,
+    level: u8,
+    memory_level: u8,
+}
+
+impl Deflate {
+    fn config(self, py: Python<'_>, role: Role) -> PyResult<DeflateConfig> {
+        let default = DeflateConfig::for_role(role);
+        let config = DeflateConfig {
+            server_no_context_takeover: self.server_no_context_takeover,
+            client_no_context_takeover: self.client_no_context_takeover,
+            server_max_window_bits: self.server_max_window_bits.unwrap_or(default.server_max_window_bits),
+            client_max_window_bits: self.client_max_window_bits.unwrap_or(default.client_max_window_bits),
+            threshold: self.threshold,
+            level: self.level,
+            mem_level: self.memory_level,
+        };
+        let wrong = |e: DeflateConfigError| {
+            errors::parameter(py, e.field, &e.value.to_string(), &format!("{} to {}", e.min, e.max))
+        };
+        config.check().map_err(wrong)?;
+        Ok(config)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::proto::{CloseFrame, Role, SendError, Sender};
+use crate::proto::{CloseFrame, Negotiated, Role, SendError, Sender};
 
 /// Why a message was not taken.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -50,10 +50,10 @@ const PONG_LIMIT: usize = 64 * 1024;
 const KEEP: usize = 4 * 1024;
 
 impl Outbound {
-    /// An empty buffer that refuses messages when more than `limit` bytes would wait.
-    pub fn new(role: Role, limit: usize) -> Self {
+    /// An empty buffer that refuses messages when more than `limit` bytes would wait, and compresses as was agreed.
+    pub fn new(role: Role, limit: usize, agreed: Option<&Negotiated>) -> Self {
         Self {
-            sender: Sender::new(role),
+            sender: Sender::with_deflate(role, agreed),
             buffer: Vec::new(),
             written: 0,
             waiting: VecDeque::new(),
@@ -74,6 +74,17 @@ impl Outbound {
     /// Appends a binary message.
     pub fn binary(&mut self, data: &[u8]) -> Result<(), OutboundError> {
         self.message(data.len(), |sender, out| sender.binary(data, out))
+    }
+
+    /// Appends a message of a media stream. It is not compressed: audio hardly shrinks, and a bridge sends fifty frames
+    /// a second of each call.
+    pub fn media(&mut self, json: &str) -> Result<(), OutboundError> {
+        self.message(json.len(), |sender, out| sender.text_uncompressed(json, out))
+    }
+
+    /// Frees what compression holds, until a message needs it again.
+    pub fn release(&mut self) {
+        self.sender.release();
     }
 
     /// Appends a ping with a payload of at most 125 bytes.
@@ -185,7 +196,7 @@ mod tests {
 
     #[test]
     fn buffered_counts_payload_until_the_last_byte_of_its_frame_is_taken() {
-        let mut out = Outbound::new(Role::Server, 1000);
+        let mut out = Outbound::new(Role::Server, 1000, None);
         out.text("hello").unwrap();
         out.binary(&[0; 10]).unwrap();
         assert_eq!((out.pending().len(), out.buffered()), (7 + 12, 15));
@@ -199,17 +210,17 @@ mod tests {
 
     #[test]
     fn the_bound_refuses_one_byte_past_it_and_names_it() {
-        let mut out = Outbound::new(Role::Server, 112);
+        let mut out = Outbound::new(Role::Server, 112, None);
         out.binary(&[0; 98]).unwrap();
         assert_eq!(out.binary(&[0; 13]), Err(OutboundError::Full { waiting: 100, message: 13, limit: 112 }));
         out.binary(&[0; 12]).unwrap();
-        let mut large = Outbound::new(Role::Server, 10);
+        let mut large = Outbound::new(Role::Server, 10, None);
         large.binary(&[0; 11]).unwrap();
     }
 
     #[test]
     fn pings_of_a_peer_that_does_not_read_cost_one_pong() {
-        let mut out = Outbound::new(Role::Server, 1 << 20);
+        let mut out = Outbound::new(Role::Server, 1 << 20, None);
         out.binary(&vec![0; PONG_LIMIT + 1]).unwrap();
         let before = out.pending().len();
         for i in 0..1000_u32 {
@@ -222,7 +233,7 @@ mod tests {
 
     #[test]
     fn after_close_messages_are_refused_and_a_second_close_is_ignored() {
-        let mut out = Outbound::new(Role::Server, 1000);
+        let mut out = Outbound::new(Role::Server, 1000, None);
         out.close(Some(CloseFrame::new(1000, "bye"))).unwrap();
         let bytes = out.pending().len();
         out.close(Some(CloseFrame::new(1001, ""))).unwrap();
@@ -234,7 +245,7 @@ mod tests {
 
     #[test]
     fn memory_is_given_back_when_the_buffer_runs_empty() {
-        let mut out = Outbound::new(Role::Server, 1 << 20);
+        let mut out = Outbound::new(Role::Server, 1 << 20, None);
         out.binary(&vec![0; 100_000]).unwrap();
         out.advance(out.pending().len());
         assert_eq!(out.buffer.capacity(), 0);

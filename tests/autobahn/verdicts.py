@@ -19,9 +19,6 @@ from suite import Verdict
 EXPECTED = Path(__file__).with_name("expected.json")
 Results: TypeAlias = dict[str, Verdict]
 
-# What voxwire does not implement yet: these run and are shown, but do not count. Empty is the aim.
-NOT_IMPLEMENTED_YET = ("12", "13")  # permessage-deflate
-
 # These send a good message and, often in one TCP segment, a frame that breaks the protocol. OK: the echo of the first was
 # sent before the connection failed. NON-STRICT: it was not, which RFC 6455 section 7.1.7 allows, and which depends on how
 # fast the application's thread is. (6.4: the same for a message that is cut where its UTF-8 breaks.)
@@ -75,10 +72,7 @@ def compare(role: str, results: Results) -> tuple[list[str], list[str]]:
         verdict = results[case]
         got, wanted = (verdict.behavior, verdict.close), expected.get(case)
         line = f"{role} {case}: {_pair(got)}, expected {_pair(wanted) if wanted else 'nothing: it is not recorded'}"
-        if matches(case, NOT_IMPLEMENTED_YET):
-            if verdict.behavior != "UNIMPLEMENTED":
-                notes.append(f"{line}; NOT_IMPLEMENTED_YET names it")
-        elif not acceptable(verdict) or (got != wanted and not _tolerated(case, got, wanted)):
+        if not acceptable(verdict) or (got != wanted and not _tolerated(case, got, wanted)):
             failures.append(f"{line}\n{verdict.detail}".rstrip())
         elif got != wanted:
             notes.append(f"{line}: timing, tolerated")

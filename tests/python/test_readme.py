@@ -12,6 +12,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re
 EXPECTED = [
     ["you said hello", "you said hello again", "1000 enough True"],
     ["audio from the agent ULAW", "recorded"],
+    ["permessage-deflate; client_no_context_takeover; server_max_window_bits=10"],
 ]
 
 
@@ -19,7 +20,7 @@ def test_there_are_as_many_blocks_as_expectations() -> None:
     assert len(BLOCKS) == len(EXPECTED)
 
 
-@pytest.mark.parametrize(("block", "lines"), list(zip(BLOCKS, EXPECTED, strict=False)), ids=["client", "bridge"])
+@pytest.mark.parametrize(("block", "lines"), list(zip(BLOCKS, EXPECTED, strict=False)), ids=["client", "bridge", "compression"])
 def test_block(block: str, lines: list[str], tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     run = subprocess.run(

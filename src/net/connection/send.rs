@@ -91,7 +91,7 @@ impl Connection {
         }
         let sent = self.with_open(|io| {
             let slow = frame.is_some() && io.outbound.pending().len() > MEDIA_BACKLOG * json.len();
-            if slow { Some(false) } else { io.outbound.text(text).is_ok().then_some(true) }
+            if slow { Some(false) } else { io.outbound.media(text).is_ok().then_some(true) }
         });
         match sent.flatten() {
             None => Delivery::Gone,

@@ -13,6 +13,7 @@ class Frame(NamedTuple):
     payload: bytes
     fin: bool
     masked: bool
+    reserved: int = 0
 
     @property
     def close(self) -> tuple[int, str]:
@@ -52,7 +53,9 @@ def read(exactly: Callable[[int], bytes]) -> Frame:
     masked = bool(second & 0x80)
     key = exactly(4) if masked else b""
     payload = exactly(size)
-    return Frame(first & 0x0F, _masked(payload, key) if masked else payload, bool(first & 0x80), masked)
+    return Frame(
+        first & 0x0F, _masked(payload, key) if masked else payload, bool(first & 0x80), masked, first >> 4 & 0x7
+    )
 
 
 def _masked(payload: bytes, key: bytes) -> bytes:

@@ -10,6 +10,7 @@ events of all of them on one time line, checks the recording against what was se
 import argparse
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from typing import Any
 
 from demo_audio import Comparison, compare, read_wav, through_ulaw
 
+# All of it is on this machine: not for the proxy of whoever runs it.
+ENVIRONMENT = {**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 SPEECH = Path(__file__).with_name("speech.wav")
 # What must hold. What the four conversions of rate and encoding on the way do to speech is far below.
 MAX_LEVEL_DB = 0.5
@@ -62,7 +65,7 @@ def make_call(out: Path) -> None:
         )
         call = ["call", "--to", bridge, str(SPEECH), "--encoding", "ULAW", "--tag", "demo", "--quiet"]
         call += ["--out", str(out / "back.wav"), "--json", str(out / "call.jsonl")]
-        caller = subprocess.run([sys.executable, "-m", "voxwire", *call], check=False, timeout=60)
+        caller = subprocess.run([sys.executable, "-m", "voxwire", *call], check=False, timeout=60, env=ENVIRONMENT)
     if caller.returncode != 0:
         raise SystemExit(f"the caller ended with exit code {caller.returncode}")
 
@@ -72,7 +75,7 @@ def server(out: Path, name: str, *options: str) -> Iterator[str]:
     """Runs `voxwire agent` or `voxwire bridge`, answers its URL, and ends it the way a user does: with Ctrl-C."""
     command = [sys.executable, "-m", "voxwire", name, "--listen", "127.0.0.1:0", "--quiet", *options]
     command += ["--json", str(out / f"{name}.jsonl")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
         try:
             assert process.stdout is not None
             first = process.stdout.readline()

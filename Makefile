@@ -63,7 +63,8 @@ wheel: $(VENV)/.ready ## build the wheel, install it into an empty environment, 
 bench: ## criterion benches of the Rust layers
 	cargo bench --locked --features net
 
-bench-python: develop ## round trips, one-way flows, bridged calls; beside websockets + audioop
+bench-python: develop ## round trips, one-way flows, bridged calls, memory; beside websockets, aiohttp, picows, audioop
+	$(PY) -m pip install --quiet --disable-pip-version-check --group bench
 	$(PY) -m benches.run
 
 clean: ## forget what was built

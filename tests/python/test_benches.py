@@ -53,6 +53,12 @@ def test_roundtrip(tmp_path: Path) -> None:
         assert 0 < value["p50"] <= value["p99"]
 
 
+def test_memory(tmp_path: Path) -> None:
+    values = figures(tmp_path, "memory")
+    assert [value["client"] for value in values] == ["voxwire, asyncio", "websockets, asyncio"]
+    assert all(math.isfinite(kib) and kib > 0 for value in values for kib in value["kib"])
+
+
 def test_pace(tmp_path: Path) -> None:
     values = figures(tmp_path, "pace")
     assert [value["bridge"] for value in values] == ["voxwire", "by hand, asyncio"]

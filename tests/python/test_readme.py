@@ -20,7 +20,9 @@ def test_there_are_as_many_blocks_as_expectations() -> None:
     assert len(BLOCKS) == len(EXPECTED)
 
 
-@pytest.mark.parametrize(("block", "lines"), list(zip(BLOCKS, EXPECTED, strict=False)), ids=["client", "bridge", "compression"])
+@pytest.mark.parametrize(
+    ("block", "lines"), list(zip(BLOCKS, EXPECTED, strict=False)), ids=["client", "bridge", "compression"]
+)
 def test_block(block: str, lines: list[str], tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     run = subprocess.run(

@@ -19,7 +19,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use crate::proto::handshake::{Accepted, ClientRequest, HandshakeError, RequestError, ResponseParser};
 use crate::proto::{Host, Role, Url};
@@ -34,6 +34,9 @@ use super::runtime::Core;
 use super::socket::Socket;
 use super::tls::{self, TlsStream};
 use dial::{Progress, Unreachable};
+
+/// How long the rest of a refusal may take once its status is known.
+const REST_OF_REFUSAL: Duration = Duration::from_secs(1);
 
 /// Where to connect to and what to ask for.
 pub struct Target {
@@ -328,8 +331,15 @@ async fn exchange(
     stream.write_all(request).await?;
     stream.flush().await?;
     let mut buffer = vec![0; 4096];
+    let mut refused = None;
     loop {
-        let n = stream.read(&mut buffer).await?;
+        let n = if parser.is_refused() {
+            // Why is good to know, but not worth much waiting.
+            let until = *refused.get_or_insert_with(|| Instant::now() + REST_OF_REFUSAL);
+            timeout_at(until.into(), stream.read(&mut buffer)).await.unwrap_or(Ok(0)).unwrap_or(0)
+        } else {
+            stream.read(&mut buffer).await?
+        };
         if n == 0 {
             return Ok(Err(parser.eof()));
         }

@@ -145,6 +145,22 @@ async def test_a_response_that_never_ends() -> None:
         assert isinstance(await failing(server.url, handshake_timeout=8), voxwire.HandshakeError)
 
 
+async def test_a_refusal_whose_body_never_ends() -> None:
+    def script(peer: RawPeer) -> None:
+        peer.read_head()
+        peer.write(b"HTTP/1.1 503 Service Unavailable\r\n\r\ncome back tomorrow")
+        peer.wait_eof()
+
+    with RawServer(script) as server:
+        began = asyncio.get_running_loop().time()
+        error = await failing(server.url, handshake_timeout=20)
+        took = asyncio.get_running_loop().time() - began
+    assert isinstance(error, voxwire.HandshakeError)
+    assert "503" in str(error)
+    assert "come back tomorrow" in str(error)
+    assert took < 10
+
+
 async def test_a_full_backlog_times_out() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

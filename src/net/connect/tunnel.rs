@@ -19,10 +19,9 @@ use crate::proto::Host;
 use crate::proto::handshake::{Tunnel, TunnelParser, connect_request};
 
 use super::Stream;
+use super::REST_OF_REFUSAL;
 use super::dial::{Progress, Unreachable, Via};
 
-/// How long the rest of a refusal may take once its status is known.
-const REST_OF_REFUSAL: Duration = Duration::from_secs(1);
 /// How long a connection through a TLS proxy may take to end once our side has: as long as `driver` gives any peer.
 const LINGER: Duration = Duration::from_secs(2);
 

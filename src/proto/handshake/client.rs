@@ -276,6 +276,11 @@ impl ResponseParser {
         }
     }
 
+    /// The server has refused; what is still to come is only what it says about it.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.state, State::Body { .. })
+    }
+
     /// The connection ended, or nothing more shall be waited for: why the handshake failed.
     pub fn eof(&mut self) -> HandshakeError {
         match std::mem::replace(&mut self.state, State::Over) {

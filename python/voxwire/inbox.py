@@ -28,7 +28,8 @@ class Inbox:
     def __init__(self, release: Callable[[int], None]) -> None:
         """`release` gives a cost back to the connection."""
         self._release = release
-        self._messages: deque[tuple[str | bytes, int]] = deque()
+        # None until there is a message: an empty deque is 760 bytes, a tenth of an idle connection.
+        self._messages: deque[tuple[str | bytes, int]] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._held = 0
         self._open = True
@@ -38,7 +39,7 @@ class Inbox:
 
     def __len__(self) -> int:
         """How many messages wait."""
-        return len(self._messages)
+        return 0 if self._messages is None else len(self._messages)
 
     @property
     def held(self) -> int:
@@ -47,6 +48,8 @@ class Inbox:
 
     def put(self, data: str | bytes, cost: int) -> None:
         """Add a message and wake the one who waits for it."""
+        if self._messages is None:
+            self._messages = deque()
         self._messages.append((data, cost))
         self._held += cost
         self.wake()
@@ -60,7 +63,10 @@ class Inbox:
         return True
 
     def pop(self) -> tuple[str | bytes, int]:
-        """Take the oldest message. Its cost counts until `give_back`."""
+        """Take the oldest message. Its cost counts until `give_back`. Raises IndexError when none waits."""
+        if self._messages is None:
+            message = "pop from an empty inbox"
+            raise IndexError(message)
         self.taken = True
         return self._messages.popleft()
 

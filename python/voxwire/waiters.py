@@ -29,6 +29,8 @@ class Waiters:
                 await future
             finally:
                 self._futures.discard(future)
+                if not self._futures:
+                    self._futures = None
 
     def wake(self) -> None:
         """Let everybody look again."""

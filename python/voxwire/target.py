@@ -55,7 +55,7 @@ class EventTarget:
         self._order: dict[
             str, tuple[_Handler, ...]
         ] = {}  # what dispatch goes through: the on… handler, then the others
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks: set[asyncio.Task[object]] | None = None  # most objects never have one
 
     def addEventListener(self, event: StrEnum | str, callback: Callback) -> None:
         """Call `callback` for each such event, after the handlers that were added before. Once is enough: adding the
@@ -127,10 +127,11 @@ class EventTarget:
     def _start(self, name: str, handler: _Handler, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
         # A copy: tasks of one handler run side by side, and must not see each other's changes.
         task = asyncio.get_running_loop().create_task(work, context=handler.context.copy())
-        self._tasks.add(task)
+        self._tasks = tasks = self._tasks or set()
+        tasks.add(task)
 
         def finished(task: asyncio.Task[object]) -> None:
-            self._tasks.discard(task)
+            tasks.discard(task)
             if not task.cancelled() and (error := task.exception()) is not None:
                 self._report(name, error)
 

@@ -210,12 +210,13 @@ impl Target {
         let addresses = stream.socket().addresses().map_err(Failure::Transport)?;
         if self.url.secure() {
             progress.tls();
-            let failed = |reason| Failure::Tls { host: self.host(), port, reason };
+            let failed = |reason, broken| Failure::Tls { host: self.host(), port, reason, broken };
             let config = match &self.tls {
                 Some(config) => Arc::clone(config),
-                None => tls::system_trust().await.map_err(failed)?,
+                None => tls::system_trust().await.map_err(|reason| failed(reason, false))?,
             };
-            stream = stream.secured(&config, self.server_name.as_ref(), host).await.map_err(failed)?;
+            let secured = stream.secured(&config, self.server_name.as_ref(), host).await;
+            stream = secured.map_err(|error| failed(tls::reason(&error), !tls::is_ours(&error)))?;
         }
         Ok(Reached { stream, addresses })
     }
@@ -268,8 +269,8 @@ impl Target {
     /// With TLS 1.3 a server that wants a client certificate says so only now.
     fn interrupted(&self, source: io::Error) -> Failure {
         let (host, port) = (self.host(), self.url.port());
-        if matches!(source.get_ref(), Some(inner) if inner.is::<rustls::Error>()) {
-            return Failure::Tls { host, port, reason: tls::reason(&source) };
+        if tls::is_ours(&source) {
+            return Failure::Tls { host, port, reason: tls::reason(&source), broken: false };
         }
         Failure::Interrupted { host, port, source }
     }
@@ -307,16 +308,16 @@ impl Stream {
         }
     }
 
-    /// TLS over this stream. The error says what was wrong.
+    /// TLS over this stream.
     async fn secured(
         self,
         config: &Arc<ClientConfig>,
         name: Option<&ServerName<'static>>,
         host: &Host,
-    ) -> Result<Self, String> {
+    ) -> io::Result<Self> {
         let socket = match self {
             Self::Plain(socket) => socket,
-            Self::Tls(stream) => tunnel::relayed(stream).map_err(|error| error.to_string())?,
+            Self::Tls(stream) => tunnel::relayed(stream)?,
         };
         tls::handshake(socket, config, name, host).await.map(Self::Tls)
     }

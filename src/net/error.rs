@@ -85,6 +85,8 @@ pub enum Failure {
         port: u16,
         /// What was wrong with the certificate or the protocol.
         reason: String,
+        /// The connection broke in the middle of it: nothing is known to be wrong.
+        broken: bool,
     },
     /// Time ran out while connecting.
     #[error("no connection to {host}:{port} within {stage} = {} s: {waiting}", seconds.as_secs_f64())]

@@ -219,16 +219,16 @@ pub(super) async fn handshake(
     config: &Arc<ClientConfig>,
     name: Option<&ServerName<'static>>,
     host: &Host,
-) -> Result<Box<TlsStream>, String> {
+) -> io::Result<Box<TlsStream>> {
     let name = match (name, host) {
         (Some(name), _) => name.clone(),
         (None, Host::Ip(ip)) => ServerName::from(*ip),
         (None, Host::Name(name)) => {
-            ServerName::try_from(name.clone()).map_err(|_| format!("{name:?} is not a DNS name"))?
+            let wrong = |_| io::Error::other(rustls::Error::General(format!("{name:?} is not a DNS name")));
+            ServerName::try_from(name.clone()).map_err(wrong)?
         }
     };
-    let stream = TlsConnector::from(Arc::clone(config)).connect(name, socket).await;
-    stream.map(Box::new).map_err(|error| reason(&error))
+    TlsConnector::from(Arc::clone(config)).connect(name, socket).await.map(Box::new)
 }
 
 fn system_roots() -> Result<RootCertStore, TlsError> {
@@ -266,6 +266,11 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
 
 fn bad_file(field: &'static str, path: &Path, problem: &dyn std::fmt::Display) -> TlsError {
     TlsError::File { field, path: path.display().to_string(), problem: problem.to_string() }
+}
+
+/// Whether TLS itself refused, and not the connection below it.
+pub(super) fn is_ours(error: &io::Error) -> bool {
+    matches!(error.get_ref(), Some(inner) if inner.is::<rustls::Error>())
 }
 
 /// The words a user needs out of an error of a TLS handshake.

@@ -124,10 +124,13 @@ pub(super) fn failure(py: Python<'_>, source: &Failure) -> Py<PyAny> {
         Failure::Proxy { proxy, error: source, .. } => {
             with_errno(py, through_proxy(py, message, proxy, source), source.errno())
         }
-        Failure::Tls { .. } => error(py, "TLSError", message, None),
+        Failure::Tls { broken, .. } => with_errno(py, error(py, "TLSError", message, None), hung_up(*broken)),
         Failure::Timeout { .. } => error(py, "ConnectTimeout", message, None),
         Failure::Request(_) => error(py, "InvalidParameter", message, None),
-        Failure::Handshake { error: source, .. } => handshake(py, "HandshakeError", message, source),
+        Failure::Handshake { error: source, .. } => {
+            let broken = matches!(source, HandshakeError::Closed { .. });
+            with_errno(py, handshake(py, "HandshakeError", message, source), hung_up(broken))
+        }
         Failure::Redirect(refused) => handshake(py, "RedirectError", message, &refused.answer),
         Failure::NoProtocol { .. } => error(py, "HandshakeError", message, None),
         Failure::Protocol(source) => protocol(py, message, source),
@@ -144,6 +147,11 @@ fn with_errno(py: Python<'_>, error: PyErr, errno: Option<i32>) -> PyErr {
         let _ = error.value(py).setattr("errno", errno);
     }
     error
+}
+
+/// The number that tells a peer that went away from one that gave a wrong answer.
+fn hung_up(broken: bool) -> Option<i32> {
+    broken.then(|| rustix::io::Errno::CONNRESET.raw_os_error())
 }
 
 fn handshake(py: Python<'_>, class: &str, message: String, source: &HandshakeError) -> PyErr {

@@ -125,7 +125,8 @@ impl Via {
             progress.tls();
             let config = self.proxy_trust().await.map_err(ProxyError::Tls)?;
             let name = self.proxy_server_name.as_ref();
-            stream = stream.secured(&config, name, &proxy.host).await.map_err(ProxyError::Tls)?;
+            let secured = stream.secured(&config, name, &proxy.host).await;
+            stream = secured.map_err(|error| ProxyError::Tls(tls::reason(&error)))?;
         }
         progress.asking();
         match &mut stream {

@@ -1,6 +1,7 @@
 //! The routes of one source: to whom its audio goes, converted to what each of them wants.
 //! A source (a connection, a player, an audio unit) ticks; its frames come here and leave for every leg.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -95,16 +96,20 @@ pub trait Source {
 #[derive(Default)]
 pub struct Fanout {
     legs: Mutex<Vec<Leg>>,
+    /// The source is gone, and so are its routes. Read and written with the legs locked.
+    closed: AtomicBool,
 }
 
 impl Fanout {
     /// Adds a route, or replaces the one to the same sink with the same tag.
     fn add(&self, source: u64, sink: Sink, params: RouteParams) -> Result<(), RouteError> {
         let mut legs = lock(&self.legs);
-        if sink.is_closed() {
+        if sink.is_closed() || self.closed.load(Ordering::Relaxed) {
             // As `send` after the end: the application will hear of it in order, and may be just about to.
             return Ok(());
         }
+        // A source that is silent for long never finds out by itself that a target has gone.
+        legs.retain(Leg::is_alive);
         if let Some(old) = legs.iter().position(|leg| leg.sink.id() == sink.id() && leg.params.tag == params.tag) {
             legs.remove(old).end();
         }
@@ -142,7 +147,9 @@ impl Fanout {
 
     /// The source is gone: every outgoing stream ends.
     pub(super) fn close(&self) {
-        for leg in lock(&self.legs).drain(..) {
+        let mut legs = lock(&self.legs);
+        self.closed.store(true, Ordering::Relaxed);
+        for leg in legs.drain(..) {
             leg.end();
         }
     }

@@ -5,7 +5,7 @@ one says otherwise. Times are seconds, sizes bytes.
 """
 
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias, final
+from typing import Any, Protocol, TypeAlias, final
 
 from typing_extensions import Buffer
 
@@ -183,6 +183,9 @@ class Connection:
     def release(self, cost: int) -> None:
         """Gives back what kept messages cost; reading goes on below the low-water mark."""
 
+    def take_over(self, unhandled: int) -> None:
+        """Not started yet, it takes the place of a lost connection: what of its messages is not released yet counts here."""
+
     def request_drain(self) -> bool:
         """True: nothing is pending. False: on_drained will be called once, or on_close before that."""
 
@@ -195,7 +198,8 @@ class Connection:
     def statistics(self) -> dict[str, int | float]:
         """Counters: messages_sent, messages_received, bytes_sent, bytes_received (payload), wire_bytes_sent,
         wire_bytes_received, pings_sent, pongs_received, latency (seconds, 0.0 before the first pong), media_frames_sent,
-        media_frames_received, media_lost, media_duplicates, media_discarded_ms, media_dropped_ms (to a slow peer).
+        media_frames_received, media_lost, media_duplicates, media_discarded_ms, media_dropped_ms (to a slow peer);
+        unhandled_bytes, buffered_bytes (as it is now).
         """
 
     def clear_media(self, tag: str | None) -> float:
@@ -309,6 +313,13 @@ def mark_forked() -> None:
 
 def shutdown(timeout: float) -> None:
     """Closes every connection and recorder and stops the runtime. Called at interpreter exit."""
+
+def process_statistics() -> dict[str, Any]:
+    """Counters of the process: the sums of `Connection.statistics` (without latency) over all connections, ended ones
+    too; connections_connecting, …_open, …_opened, …_failed, …_refused, reconnects; connections_closed as pairs of a class
+    of close codes and a number; latency_buckets as pairs of an upper bound in seconds and a number, not cumulative,
+    latency_sum, latency_max. All zero, or empty, when nothing has run yet.
+    """
 
 def g711_decode(data: Buffer, law: str) -> bytes:
     """µ-law or A-law ("ULAW", "ALAW") to s16le, ITU-T G.711 as in G.191."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Unpack
 
+from . import _core
 from .enums import AppEvents
 from .server import WebSocketServer
+from .statistics import ProcessStatistics
 from .target import EventTarget
 from .websocket import WebSocket
 
@@ -60,6 +62,14 @@ class Engine(EventTarget):
             parameters=parameters,
             announce=self._announce,
         )
+
+    @staticmethod
+    def statistics() -> ProcessStatistics:
+        """Answer the counters of the whole process, whichever engine is asked; from any thread.
+
+        Its `to_prometheus()` is what a /metrics page shows.
+        """
+        return ProcessStatistics.of(_core.process_statistics())
 
     def _announce(self, event: NewWebSocketEvent | NewWebSocketFailedEvent) -> bool:
         self._dispatch(event)

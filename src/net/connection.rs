@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
@@ -29,6 +29,7 @@ use super::pacer::Slot;
 use super::route::Fanout;
 use super::runtime::{Core, lock};
 use super::stats::{Snapshot, Stats};
+use super::totals::ProcessSnapshot;
 use super::trace::{Direction, Trace};
 
 /// One connection, either role, at any time of its life.
@@ -47,6 +48,8 @@ pub struct Connection {
     aborted: AtomicBool,
     /// Bytes of messages that the application has not handled, and whether reading waits for it.
     unhandled: AtomicUsize,
+    /// It takes the place of one that was lost.
+    again: AtomicBool,
     paused: AtomicBool,
     drain_wanted: AtomicBool,
     /// Payload bytes that were never sent: WHATWG counts them as buffered for ever.
@@ -102,6 +105,7 @@ impl Connection {
             closing: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             unhandled: AtomicUsize::new(0),
+            again: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             drain_wanted: AtomicBool::new(false),
             unsent: AtomicUsize::new(0),
@@ -218,6 +222,13 @@ impl Connection {
         }
     }
 
+    /// This connection takes the place of one that was lost: what the application has not handled of its messages counts
+    /// here, so that however often a connection is lost, no more waits than `receive_buffer`.
+    pub fn take_over(&self, unhandled: usize) {
+        self.again.store(true, Ordering::Release);
+        self.charge(unhandled);
+    }
+
     /// The application has handled messages that cost this much.
     pub fn release(&self, cost: usize) {
         let before = self.unhandled.fetch_sub(cost, Ordering::AcqRel);
@@ -259,6 +270,10 @@ impl Connection {
         }
         *phase = Phase::Open(Box::new(io));
         drop(phase);
+        self.core.totals.opened.add(1);
+        if self.again.load(Ordering::Acquire) {
+            self.core.totals.reconnects.add(1);
+        }
         self.mailbox.post_one(self.id, notice);
     }
 
@@ -276,7 +291,9 @@ impl Connection {
 
     /// The connection has ended: the last thing its task does with it.
     pub(super) fn finish(&self, result: Result<Closed, Failure>) {
-        if let Phase::Open(io) = std::mem::replace(&mut *lock(&self.phase), Phase::Closed) {
+        let before = std::mem::replace(&mut *lock(&self.phase), Phase::Closed);
+        let was_open = matches!(before, Phase::Open(_));
+        if let Phase::Open(io) = before {
             self.unsent.fetch_add(io.outbound.buffered(), Ordering::Relaxed);
         }
         let now = Instant::now();
@@ -290,8 +307,13 @@ impl Connection {
             notices.push(Notice::Error(failure));
             Closed::abnormal()
         });
+        if was_open {
+            self.core.totals.closed(&closed);
+        } else {
+            self.core.totals.failed.add(1);
+        }
         notices.push(Notice::Close(closed));
-        self.core.remove(self.id);
+        self.core.retire(self.id, &Snapshot { unhandled_bytes: 0, buffered_bytes: 0, ..self.statistics() });
         match self.trace.get() {
             None => self.post(&mut notices),
             // After CLOSE the application may read the trace.
@@ -312,7 +334,27 @@ impl Connection {
             snapshot.media_duplicates = counters.duplicates;
             snapshot.media_discarded = counters.discarded;
         }
+        snapshot.unhandled_bytes = self.unhandled.load(Ordering::Relaxed) as u64;
+        if let Phase::Open(io) = &*lock(&self.phase) {
+            snapshot.buffered_bytes = io.outbound.buffered() as u64;
+        }
         snapshot
+    }
+
+    /// Adds this connection, which has not ended, to the counters of the process.
+    pub(super) fn add_to(&self, process: &mut ProcessSnapshot) {
+        process.sums += &self.statistics();
+        match &*lock(&self.phase) {
+            Phase::Connecting { .. } => process.connecting += 1,
+            Phase::Open(_) => process.open += 1,
+            Phase::Closed => {}
+        }
+    }
+
+    /// A ping was answered after this time.
+    pub(super) fn answered(&self, latency: Duration) {
+        self.stats.latency_ns.set(latency.as_nanos() as u64);
+        self.core.totals.latency.record(latency);
     }
 
     /// Runs the task of an open connection to its end.

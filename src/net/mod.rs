@@ -23,6 +23,7 @@ mod server;
 mod socket;
 mod stats;
 mod tls;
+mod totals;
 mod trace;
 mod verifier;
 
@@ -36,7 +37,8 @@ pub use player::{Player, PlayerError};
 pub use proxy::{Environment, Proxies, Proxy, ProxyError, ProxyUrlError, SocksError};
 pub use recorder::Recorder;
 pub use route::{Fanout, RouteError, RouteParams, Sink, Source};
-pub use runtime::{Core, core, forget_after_fork, generation, shutdown};
+pub use runtime::{Core, core, forget_after_fork, generation, process_statistics, shutdown};
 pub use server::{Listener, ListenerOptions};
 pub use stats::Snapshot;
 pub use tls::{Authorities, ClientTls, TlsError, Trust, Versions, client_config, default_client_config, server_config};
+pub use totals::{LATENCY_BOUNDS_US, ProcessSnapshot};

@@ -12,6 +12,8 @@ use super::connection::Connection;
 use super::files::Files;
 use super::pacer::Pacer;
 use super::recorder::Recorder;
+use super::stats::Snapshot;
+use super::totals::{ProcessSnapshot, Totals};
 
 /// The shared machinery of one process.
 pub struct Core {
@@ -20,8 +22,16 @@ pub struct Core {
     pacers: Vec<Pacer>,
     pub(super) files: Files,
     next_id: AtomicU64,
-    connections: Mutex<HashMap<u64, Weak<Connection>>>,
+    connections: Mutex<Connections>,
+    pub(super) totals: Totals,
     recorders: Mutex<Vec<Weak<Recorder>>>,
+}
+
+/// The connections that have not ended, and what the others have counted. Under one lock: none is in both or in neither.
+#[derive(Default)]
+struct Connections {
+    open: HashMap<u64, Weak<Connection>>,
+    ended: Snapshot,
 }
 
 /// The core is shared by every thread of the process; `None` before first use and after `shutdown`.
@@ -41,6 +51,12 @@ pub fn core() -> std::io::Result<Arc<Core>> {
     let core = Arc::new(Core::start()?);
     *slot = Some(Arc::clone(&core));
     Ok(core)
+}
+
+/// The counters of this process; all zero when nothing has run yet.
+pub fn process_statistics() -> ProcessSnapshot {
+    let core = lock(&CORE).as_ref().map(Arc::clone);
+    core.map(|core| core.statistics()).unwrap_or_default()
 }
 
 /// The number of forks this process is away from where the module was loaded.
@@ -94,6 +110,7 @@ impl Core {
             files: Files::start()?,
             next_id: AtomicU64::new(1),
             connections: Mutex::default(),
+            totals: Totals::default(),
             recorders: Mutex::default(),
         })
     }
@@ -113,11 +130,28 @@ impl Core {
     }
 
     pub(super) fn add(&self, connection: &Arc<Connection>) {
-        lock(&self.connections).insert(connection.id(), Arc::downgrade(connection));
+        lock(&self.connections).open.insert(connection.id(), Arc::downgrade(connection));
     }
 
-    pub(super) fn remove(&self, id: u64) {
-        lock(&self.connections).remove(&id);
+    /// A connection has ended with these counters.
+    pub(super) fn retire(&self, id: u64, counters: &Snapshot) {
+        let mut connections = lock(&self.connections);
+        connections.open.remove(&id);
+        connections.ended += counters;
+    }
+
+    /// The counters of all connections, ended ones too.
+    fn statistics(&self) -> ProcessSnapshot {
+        let (open, ended) = {
+            let connections = lock(&self.connections);
+            let open: Vec<_> = connections.open.values().filter_map(Weak::upgrade).collect();
+            (open, connections.ended.clone())
+        };
+        let mut snapshot = ProcessSnapshot::new(&self.totals, ended);
+        for connection in open {
+            connection.add_to(&mut snapshot);
+        }
+        snapshot
     }
 
     pub(super) fn add_recorder(&self, recorder: &Arc<Recorder>) {
@@ -128,7 +162,7 @@ impl Core {
 
     /// Connections that are not closed.
     pub fn connections(&self) -> Vec<Arc<Connection>> {
-        lock(&self.connections).values().filter_map(Weak::upgrade).collect()
+        lock(&self.connections).open.values().filter_map(Weak::upgrade).collect()
     }
 }
 

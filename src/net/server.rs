@@ -280,6 +280,7 @@ impl Listener {
             if let Ok(response) = reject(503, &reason, &[("Retry-After".to_owned(), "5".to_owned())]) {
                 refuse(stream, &response).await;
             }
+            self.core.totals.refused.add(1);
             self.mailbox.post_one(self.id, Notice::Refused { reason, peer });
             return None;
         };

@@ -1,4 +1,4 @@
-//! Counters of one connection: cheap to count, read as a whole.
+//! Counters of one connection: cheap to count, read as a whole. Those of the process are in `totals`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -56,6 +56,53 @@ pub struct Snapshot {
     pub media_duplicates: u64,
     pub media_discarded: Duration,
     pub media_dropped: Duration,
+    pub unhandled_bytes: u64,
+    pub buffered_bytes: u64,
+}
+
+impl std::ops::AddAssign<&Self> for Snapshot {
+    /// Sums; of the latency the later one that is known.
+    fn add_assign(&mut self, other: &Self) {
+        // Taken apart, so that a new counter cannot be forgotten here.
+        let Self {
+            messages_sent,
+            messages_received,
+            bytes_sent,
+            bytes_received,
+            wire_bytes_sent,
+            wire_bytes_received,
+            pings_sent,
+            pongs_received,
+            latency,
+            media_frames_sent,
+            media_frames_received,
+            media_lost,
+            media_duplicates,
+            media_discarded,
+            media_dropped,
+            unhandled_bytes,
+            buffered_bytes,
+        } = other;
+        self.messages_sent += messages_sent;
+        self.messages_received += messages_received;
+        self.bytes_sent += bytes_sent;
+        self.bytes_received += bytes_received;
+        self.wire_bytes_sent += wire_bytes_sent;
+        self.wire_bytes_received += wire_bytes_received;
+        self.pings_sent += pings_sent;
+        self.pongs_received += pongs_received;
+        if !latency.is_zero() {
+            self.latency = *latency;
+        }
+        self.media_frames_sent += media_frames_sent;
+        self.media_frames_received += media_frames_received;
+        self.media_lost += media_lost;
+        self.media_duplicates += media_duplicates;
+        self.media_discarded += *media_discarded;
+        self.media_dropped += *media_dropped;
+        self.unhandled_bytes += unhandled_bytes;
+        self.buffered_bytes += buffered_bytes;
+    }
 }
 
 impl Stats {

@@ -16,6 +16,7 @@ use super::buffer::with_bytes;
 use super::errors;
 use super::handle::Handle;
 use super::options::{ConnectionOptions, TlsConfig};
+use super::statistics;
 use super::via::Via;
 
 /// Messages longer than this are copied and written without the GIL; for shorter ones letting go of it costs more.
@@ -119,6 +120,11 @@ impl PyConnection {
         Ok(())
     }
 
+    fn take_over(&self, py: Python<'_>, unhandled: usize) -> PyResult<()> {
+        self.get(py)?.take_over(unhandled);
+        Ok(())
+    }
+
     fn request_drain(&self, py: Python<'_>) -> PyResult<bool> {
         Ok(self.get(py)?.request_drain())
     }
@@ -139,28 +145,7 @@ impl PyConnection {
     }
 
     fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let s = self.get(py)?.statistics();
-        let dict = PyDict::new(py);
-        for (name, value) in [
-            ("messages_sent", s.messages_sent),
-            ("messages_received", s.messages_received),
-            ("bytes_sent", s.bytes_sent),
-            ("bytes_received", s.bytes_received),
-            ("wire_bytes_sent", s.wire_bytes_sent),
-            ("wire_bytes_received", s.wire_bytes_received),
-            ("pings_sent", s.pings_sent),
-            ("pongs_received", s.pongs_received),
-            ("media_frames_sent", s.media_frames_sent),
-            ("media_frames_received", s.media_frames_received),
-            ("media_lost", s.media_lost),
-            ("media_duplicates", s.media_duplicates),
-        ] {
-            dict.set_item(name, value)?;
-        }
-        dict.set_item("latency", s.latency.as_secs_f64())?;
-        dict.set_item("media_discarded_ms", s.media_discarded.as_secs_f64() * 1000.0)?;
-        dict.set_item("media_dropped_ms", s.media_dropped.as_secs_f64() * 1000.0)?;
-        Ok(dict)
+        statistics::of_connection(py, &self.get(py)?.statistics())
     }
 
     fn clear_media(&self, py: Python<'_>, tag: Option<&str>) -> PyResult<f64> {

@@ -10,6 +10,7 @@ mod handle;
 mod listener;
 mod options;
 mod routes;
+mod statistics;
 mod units;
 mod via;
 mod wake;
@@ -36,6 +37,8 @@ mod _core {
     use super::options::{ConnectionOptions, TlsConfig};
     #[pymodule_export]
     use super::routes::{route, unroute};
+    #[pymodule_export]
+    use super::statistics::process_statistics;
     #[pymodule_export]
     use super::units::{PyAudioUnit, PyPlayer, PyRecorder};
     #[pymodule_export]

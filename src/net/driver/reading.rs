@@ -164,7 +164,7 @@ impl Port for Inlet {
     fn pong(&mut self, payload: &[u8]) {
         self.connection.stats.pongs_received.add(1);
         match self.keepalive.pong(payload, Instant::now()) {
-            Some(latency) => self.connection.stats.latency_ns.set(latency.as_nanos() as u64),
+            Some(latency) => self.connection.answered(latency),
             None => self.notices.push(Notice::Pong(payload.to_vec())),
         }
     }

@@ -42,13 +42,15 @@ from .events import (
     NewWebSocketEvent,
     NewWebSocketFailedEvent,
     OpenEvent,
+    ReconnectingEvent,
     WebSocketEvent,
     WebSocketMediaInfo,
 )
 from .media import AudioUnit, MediaSource, MediaUnit, Player, Recorder, SendMediaParameters, TagParameters
 from .parameters import WebSocketParameters
+from .reconnect import Backoff, ConnectionLoss, ReconnectPolicy
 from .server import WebSocketServer
-from .statistics import WebSocketStatistics
+from .statistics import ProcessStatistics, WebSocketStatistics
 from .target import EventTarget
 from .tls import ServerTLSOptions, TLSOptions
 from .websocket import WebSocket
@@ -57,11 +59,13 @@ __all__ = [
     "AppEvents",
     "AudioRouteError",
     "AudioUnit",
+    "Backoff",
     "CloseEvent",
     "Compression",
     "ConnectError",
     "ConnectTimeout",
     "ConnectionClosed",
+    "ConnectionLoss",
     "CreatedEvent",
     "Engine",
     "ErrorEvent",
@@ -86,8 +90,11 @@ __all__ = [
     "NewWebSocketFailedEvent",
     "OpenEvent",
     "Player",
+    "ProcessStatistics",
     "ProtocolError",
     "ProxyError",
+    "ReconnectPolicy",
+    "ReconnectingEvent",
     "Recorder",
     "RedirectError",
     "SendBufferFull",

@@ -4,7 +4,7 @@ from enum import IntEnum, StrEnum
 
 
 class WebSocketEvents(StrEnum):
-    """What a `WebSocket` reports. The values are VoxEngine's."""
+    """What a `WebSocket` reports. The values are VoxEngine's, but for RECONNECTING, which is ours."""
 
     CREATED = "WebSocket.Created"
     """The object exists; nothing was sent yet."""
@@ -20,6 +20,8 @@ class WebSocketEvents(StrEnum):
     """The audio of a stream that the peer sends begins to play."""
     MEDIA_ENDED = "WebSocket.MediaEventEnded"
     """That audio ended: the peer stopped it, or it was silent for a second."""
+    RECONNECTING = "WebSocket.Reconnecting"
+    """With `reconnect`: the connection was lost and will be made again. Not in VoxEngine."""
 
 
 class WebSocketReadyState(StrEnum):

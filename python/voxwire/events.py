@@ -27,6 +27,7 @@ __all__ = [
     "NewWebSocketEvent",
     "NewWebSocketFailedEvent",
     "OpenEvent",
+    "ReconnectingEvent",
     "WebSocketEvent",
     "WebSocketMediaInfo",
 ]
@@ -73,6 +74,15 @@ class OpenEvent(WebSocketEvent):
     """The connection is open."""
 
     name: ClassVar[StrEnum] = WebSocketEvents.OPEN
+    attempt: int = 0
+    """Which attempt after a loss it was; 0, and no field, for a connection that is open at once."""
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields that this event has, by name."""
+        if self.attempt == 0:
+            return {"websocket": self.websocket}
+        return {"websocket": self.websocket, "attempt": self.attempt}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,6 +154,23 @@ class MediaEndedEvent(WebSocketEvent):
     name: ClassVar[StrEnum] = WebSocketEvents.MEDIA_ENDED
     tag: str
     mediaInfo: WebSocketMediaInfo
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReconnectingEvent(WebSocketEvent):
+    """The connection was lost, or an attempt failed; the next attempt follows, in `delay` seconds. `close()` stops it."""
+
+    name: ClassVar[StrEnum] = WebSocketEvents.RECONNECTING
+    attempt: int
+    """Which attempt it will be: 1, 2, …; counted anew after a connection that was stable."""
+    delay: float
+    """Seconds until it begins."""
+    code: int
+    """What CLOSE would say: the peer's close code, 1006 without a close handshake."""
+    reason: str
+    wasClean: bool
+    error: Exception | None
+    """What ERROR would say; None when the peer closed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

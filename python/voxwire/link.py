@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import urlsplit
 
 from . import _core
 from .enums import WebSocketAudioEncoding, WebSocketEvents, WebSocketReadyState
-from .errors import ConnectError, ConnectionClosed, MediaError
+from .errors import ConnectError, ConnectionClosed, MediaError, VoxwireError
 from .events import (
     CloseEvent,
     CreatedEvent,
@@ -22,16 +23,20 @@ from .events import (
     MediaStartedEvent,
     MessageEvent,
     OpenEvent,
+    ReconnectingEvent,
     WebSocketMediaInfo,
 )
 from .inbox import Inbox
 from .loops import bridge_to, running_loop
+from .outage import Outage
 from .pings import Pings
+from .routes import Routes
 from .statistics import WebSocketStatistics
 from .target import EventTarget
 from .waiters import Waiters
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
     from enum import StrEnum
     from pathlib import Path
@@ -86,12 +91,18 @@ class Link(EventTarget):
         self._given_up = False  # close() came while connecting
         self._error: Exception | None = None
         self._closed: CloseEvent | None = None
+        self._outage = None if settings.reconnect is None else Outage(settings.reconnect)
+        self._routes = None if settings.reconnect is None else Routes()
+        self._retry: asyncio.TimerHandle | None = None  # while it waits for the next attempt
+        self._loss: Callable[[], ConnectionClosed] | None = None  # what those hear who waited for a lost connection
+        self._past: WebSocketStatistics | None = None  # of the connections before
         self._inbox = Inbox(self._release)
         self._warned = False
         self._waiters = Waiters()
         self._drained = 0
         self._pings = Pings()
         self._connection = self._outgoing() if connection is None else connection
+        self._audible = self._connection  # where audio is sent to: what is lost stays so until the next one is open
 
     def _outgoing(self) -> _core.Connection:
         settings = self._settings
@@ -117,7 +128,10 @@ class Link(EventTarget):
         self._given_up = self._state is CONNECTING and not self._incoming
         self._state = CLOSING
         self._inbox.stop_counting()
-        if self._begun or self._incoming:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._loop.call_soon(self._finish, 1006, "", False)
+        elif self._begun or self._incoming:
             self._connection.close(code, reason)
 
     # What the core reports
@@ -156,8 +170,15 @@ class Link(EventTarget):
             return
         self._state = OPEN
         self._note(logging.INFO, "open")
+        attempt = 0
+        if self._outage is not None:
+            attempt = self._outage.attempt
+            self._outage.opened(self._loop.time())
+        if self._routes is not None and self._audible is not self._connection:
+            self._audible = self._connection
+            self._routes.make_to(cast("WebSocket", self))
         self._waiters.wake()
-        self._dispatch(OpenEvent(cast("WebSocket", self)))
+        self._dispatch(OpenEvent(cast("WebSocket", self), attempt))
 
     def _on_message(self, data: str | bytes, cost: int) -> bool | None:
         if self._state is not OPEN:  # after close(): dropped, as in the browser
@@ -176,23 +197,90 @@ class Link(EventTarget):
 
     def _on_error(self, error: Exception) -> None:
         self._flush()
-        if not isinstance(error, MediaError):
-            self._error = error
-            self._state = CLOSED
-            self._note(logging.INFO, f"failed: {error}")
-        self._dispatch(ErrorEvent(cast("WebSocket", self), error))
+        if isinstance(error, MediaError):
+            self._dispatch(ErrorEvent(cast("WebSocket", self), error))
+            return
+        self._error = error
+        if self._outage is None or self._state is CLOSING:
+            self._fail(error)
+        # else on_close follows, and the policy decides whether this is an ERROR
 
     def _on_close(self, code: int, reason: str, was_clean: bool) -> None:
         self._flush()
+        if self._outage is None or self._state not in (CONNECTING, OPEN):
+            self._finish(code, reason, was_clean)
+            return
+        try:
+            delay = self._outage.lost(self._loop.time(), code, reason, self._error, was_clean=was_clean)
+        except Exception as error:  # noqa: BLE001 - a policy may raise anything, and then it is over
+            error.__context__ = self._error
+            self._note(logging.ERROR, f"the reconnect policy failed: {error!r}")
+            self._error = error
+            delay = None
+        if delay is None or self._is_closing():  # the policy may have called close()
+            self._finish(code, reason, was_clean)
+        else:
+            self._wait(delay, code, reason, was_clean)
+
+    def _is_closing(self) -> bool:
+        return self._state is CLOSING
+
+    def _wait(self, delay: float, code: int, reason: str, was_clean: bool) -> None:
+        """Go back to the state connecting, until the next attempt."""
+        assert self._outage is not None  # noqa: S101 - for the type checker
+        self._state = CONNECTING
+        self._protocol = self._extensions = ""
+        attempt, error = self._outage.attempt, self._error
+        self._loss = partial(_closed_error, code, reason, error, clean=was_clean, state="was lost")
+        why = f"{code} {reason}".rstrip() if error is None else str(error)
+        self._note(logging.INFO, f"lost: {why}; attempt {attempt} in {delay:.3g} s")
+        self._retry = self._loop.call_later(delay, self._reconnect)
+        self._pings.fail(self._loss)
+        self._waiters.wake()
+        websocket = cast("WebSocket", self)
+        self._dispatch(ReconnectingEvent(websocket, attempt, delay, code, reason, was_clean, error))
+
+    def _reconnect(self) -> None:
+        """Begin the next attempt."""
+        self._retry = None
+        if self._bridge.closed:  # the loop is winding up: nobody would hear of it
+            return
+        self._error = None
+        lost = self._connection
+        try:
+            self._connection = self._outgoing()
+        except (OSError, VoxwireError) as error:
+            self._error = error
+            self._finish(1006, "", was_clean=False)
+            return
+        past = WebSocketStatistics.of(lost.statistics())
+        self._past = past if self._past is None else self._past.plus(past)
+        self._connection.take_over(self._inbox.held)
+        if self._routes is not None:
+            self._routes.make_from(cast("WebSocket", self))
+        self._connection.start()
+
+    def _fail(self, error: Exception) -> None:
+        self._state = CLOSED
+        self._note(logging.INFO, f"failed: {error}")
+        self._dispatch(ErrorEvent(cast("WebSocket", self), error))
+
+    def _finish(self, code: int, reason: str, was_clean: bool) -> None:
         if self._given_up:
             code, reason, was_clean = 1006, "", False
-            if self._error is None:
-                self._on_error(ConnectError("closed by close() before it was open"))
+            if self._state is not CLOSED:
+                when = "before it was open" if self._retry is None else "while it waited to reconnect"
+                cause, self._error = self._error, ConnectError(f"closed by close() {when}")
+                self._error.__cause__ = cause
+        if self._error is not None and self._state is not CLOSED:
+            self._fail(self._error)
         self._state = CLOSED
         self._closed = event = CloseEvent(cast("WebSocket", self), code, reason, was_clean)
         self._inbox.stop_counting()
         self._note(logging.INFO, f"closed with {code} {reason}".rstrip())
         self._write_statistics(event)
+        if self._routes is not None:
+            self._routes.clear()
         self._pings.fail(self._closed_error)
         self._waiters.wake()
         self._inbox.wake()
@@ -240,12 +328,13 @@ class Link(EventTarget):
     def _closed_error(self) -> ConnectionClosed:
         event = self._closed
         code, reason, clean = (1006, "", False) if event is None else (event.code, event.reason, event.wasClean)
-        cause = f": {self._error}" if self._error is not None else ""
-        message = f"the WebSocket is closed, code {code}{f' ({reason})' if reason else ''}{cause}"
-        return ConnectionClosed(message, code=code, reason=reason, wasClean=clean)
+        return _closed_error(code, reason, self._error, clean=clean)
 
     def _statistics(self) -> WebSocketStatistics:
-        return WebSocketStatistics.of(self._connection.statistics())
+        now = WebSocketStatistics.of(self._connection.statistics())
+        if self._past is None or self._outage is None:
+            return now
+        return self._past.plus(now, reconnects=self._outage.reconnects)
 
     def _statistics_file(self) -> Path | None:
         directory = self._settings.statistics
@@ -271,6 +360,16 @@ class Link(EventTarget):
     def _note(self, level: int, what: str) -> None:
         if not self._settings.privacy and _log.isEnabledFor(level):
             _log.log(level, "WebSocket %s %s: %s", self._settings.identity, public(self._url), what)
+
+
+def _closed_error(
+    code: int, reason: str, error: Exception | None, *, clean: bool, state: str = "is closed"
+) -> ConnectionClosed:
+    cause = f": {error}" if error is not None else ""
+    message = f"the WebSocket {state}, code {code}{f' ({reason})' if reason else ''}{cause}"
+    closed = ConnectionClosed(message, code=code, reason=reason, wasClean=clean)
+    closed.__cause__ = error
+    return closed
 
 
 def public(url: str) -> str:

@@ -6,11 +6,13 @@ import json
 from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from weakref import ref
 
 from . import _core
 from .errors import AudioRouteError
 from .loops import bridge_to, running_loop
 from .parameters import merged, refuse
+from .routes import Route, Routes
 from .waiters import Waiters
 
 if TYPE_CHECKING:
@@ -45,12 +47,19 @@ class TagParameters(TypedDict, total=False):
 class MediaUnit:
     """Anything that audio can be sent to."""
 
+    _routes: Routes | None = None
+    """Where a unit that is lost now and then remembers its routes."""
+
     def _sink(self) -> _core.MediaSink:
         message = f"a {type(self).__name__} takes no audio"
         raise AudioRouteError(message)
 
     def _default_encoding(self) -> str | None:
         return None
+
+    def _is_over(self) -> bool:
+        """Say whether no audio will ever come or go here again."""
+        return False
 
 
 class MediaSource(MediaUnit):
@@ -80,14 +89,22 @@ class MediaSource(MediaUnit):
             text = None if custom is None else json.dumps(custom, ensure_ascii=False, allow_nan=False)
         except (TypeError, ValueError):
             refuse("customParameters", custom, "something that JSON can hold")
-        _core.route(self._source(), unit._sink(), None if encoding is None else str(encoding), _tag(values), text)
+        route = Route(ref(self), ref(unit), None if encoding is None else str(encoding), _tag(values), text)
+        _core.route(self._source(), unit._sink(), route.encoding, route.tag, route.custom)
+        for end in (self, unit):
+            if end._routes is not None:
+                end._routes.add(route)
 
     def stopMediaTo(
         self, mediaUnit: MediaUnit, parameters: TagParameters | None = None, **options: Unpack[TagParameters]
     ) -> None:
         """End what `sendMediaTo` began; nothing happens when nothing was sent. Raises TypeError as it does."""
         values = merged(parameters, options, known=SendMediaParameters.__annotations__)
-        _core.unroute(self._source(), _unit(mediaUnit)._sink(), _tag(values))
+        unit, tag = _unit(mediaUnit), _tag(values)
+        _core.unroute(self._source(), unit._sink(), tag)
+        for end in (self, unit):
+            if end._routes is not None:
+                end._routes.remove(self, unit, tag)
 
 
 @dataclass(slots=True)
@@ -108,6 +125,9 @@ class _Unit:
         self._finished = False
         self._error: Exception | None = None
         self._reports = _Reports(self._waiters.wake, self._waiters.wake, self._on_finished)
+
+    def _is_over(self) -> bool:
+        return self._finished
 
     def _on_finished(self, error: Exception | None) -> None:
         self._finished = True

@@ -13,14 +13,16 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from inspect import iscoroutinefunction
 from math import isfinite
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, NoReturn, TypedDict
+from typing import Any, NoReturn, TypedDict, cast
 
 from . import _core
 from .compression import Compression
 from .errors import InvalidParameter
+from .reconnect import Backoff, ReconnectPolicy
 from .tls import TLSOptions
 
 MIB = 1024 * 1024
@@ -35,6 +37,7 @@ OUTGOING = (
     "local_address",
     "unix_path",
     "sock",
+    "reconnect",
 )
 """Parameters that an incoming connection does not have."""
 _FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
@@ -122,6 +125,8 @@ class WebSocketParameters(TypedDict, total=False):
     sock: socket.socket | None
     """A connected stream socket, TCP or Unix; the URL is for TLS and the handshake only. Without a proxy. It belongs to
     the WebSocket from then on: the object is closed. Default None."""
+    reconnect: bool | ReconnectPolicy
+    """Make a lost connection again: True, when and how often `Backoff()` says; or another policy. Default False."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,7 @@ class Settings:
     options: _core.ConnectionOptions
     via: _core.Via
     sock: socket.socket | None
+    reconnect: ReconnectPolicy | None
     trace: Path | None = None
     """The trace file of an incoming connection; that of an outgoing one is among the `options`."""
 
@@ -192,6 +198,7 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any], *, incoming:
         options=options,
         via=_via(values),
         sock=_sock(get("sock")),
+        reconnect=_reconnect(get("reconnect", False), get("sock")),
     )
 
 
@@ -249,6 +256,18 @@ def _sock(value: Any) -> socket.socket | None:
     except OSError as error:
         refuse("sock", value, f"a connected socket ({error.strerror})")
     return value
+
+
+def _reconnect(value: Any, sock: Any) -> ReconnectPolicy | None:
+    if value is False:
+        return None
+    if sock is not None:
+        refuse("reconnect", value, "False beside sock: a socket that was given cannot be connected again")
+    if value is True:
+        return Backoff()
+    if not callable(value) or isinstance(value, type) or iscoroutinefunction(value):
+        refuse("reconnect", value, "True, False, a Backoff or another ReconnectPolicy: a function, not async")
+    return cast("ReconnectPolicy", value)
 
 
 def trace_name(identity: str) -> str:

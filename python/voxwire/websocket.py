@@ -16,6 +16,7 @@ from .events import (
     MediaStartedEvent,
     MessageEvent,
     OpenEvent,
+    ReconnectingEvent,
 )
 from .link import CONNECTING, MESSAGE, OPEN, Link, public
 from .media import MediaSource, TagParameters, tag_of
@@ -41,6 +42,10 @@ class WebSocket(Link, MediaSource):
 
     Messages go to the MESSAGE handlers; without any they wait for `recv()`, and once `receive_buffer` is full the
     connection stops reading. A WebSocket lives until its CLOSE event, whether you keep it or not.
+
+    With `reconnect` a connection that fails or is lost is made again: the state goes back to connecting, RECONNECTING
+    fires, then OPEN once more. ERROR and CLOSE come when the policy gave up or after `close()`. A message reaches the peer
+    at most once: nothing is sent again, and nothing is queued while there is no connection.
     """
 
     oncreated = OnHandler[CreatedEvent](WebSocketEvents.CREATED)
@@ -49,6 +54,7 @@ class WebSocket(Link, MediaSource):
     onerror = OnHandler[ErrorEvent](WebSocketEvents.ERROR)
     onclose = OnHandler[CloseEvent](WebSocketEvents.CLOSE)
     onmediastarted = OnHandler[MediaStartedEvent](WebSocketEvents.MEDIA_STARTED)
+    onreconnecting = OnHandler[ReconnectingEvent](WebSocketEvents.RECONNECTING)
     onmediaended = OnHandler[MediaEndedEvent](WebSocketEvents.MEDIA_ENDED)
 
     def __init__(
@@ -102,7 +108,10 @@ class WebSocket(Link, MediaSource):
 
     @property
     def bufferedAmount(self) -> int:
-        """Bytes of messages that `send` took and that the operating system has not; never shrinks after the close."""
+        """Bytes of messages that `send` took and that the operating system has not; never shrinks after the close.
+
+        While a lost connection waits for its next attempt, these are the bytes that were lost with it.
+        """
         return self._connection.buffered_amount
 
     @property
@@ -152,7 +161,10 @@ class WebSocket(Link, MediaSource):
     # The Python way
 
     async def wait_open(self) -> None:
-        """Return when the connection is open. Raises the error that failed it, or ConnectionClosed."""
+        """Return when the connection is open. Raises the error that failed it, or ConnectionClosed.
+
+        With `reconnect` it waits until an attempt succeeds or there are no more.
+        """
         await self._waiters.until(lambda: self._state is OPEN or self._closed is not None)
         if self._closed is not None:
             raise self._error or self._closed_error()
@@ -194,8 +206,10 @@ class WebSocket(Link, MediaSource):
             raise InvalidState(message)
         if self._connection.request_drain():
             return
-        before = self._drained
-        await self._waiters.until(lambda: self._drained != before or self._closed is not None)
+        before, lost = self._drained, self._loss
+        await self._waiters.until(lambda: self._drained != before or self._closed is not None or self._loss is not lost)
+        if self._drained == before and self._loss is not None and self._loss is not lost:
+            raise self._loss()
         if self._closed is not None and not self._closed.wasClean:  # the core calls off the wait, too
             raise self._closed_error() from self._error
 
@@ -248,9 +262,13 @@ class WebSocket(Link, MediaSource):
         return self._connection.clear_media(tag)
 
     def _sink(self) -> _core.Connection:
+        return self._audible
+
+    def _source(self) -> _core.Connection:
         return self._connection
 
-    _source = _sink
+    def _is_over(self) -> bool:
+        return self._closed is not None
 
     def _default_encoding(self) -> str:
         return WebSocketAudioEncoding.PCM16_8KHZ

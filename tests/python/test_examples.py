@@ -57,6 +57,26 @@ def test_first_bridge(tmp_path: Path) -> None:
     assert "frames sent and received: True, True" in output
 
 
+def test_reconnect(tmp_path: Path) -> None:
+    first, *lost, second, closed = run("reconnect.py", tmp_path).splitlines()
+    assert first == "received: hello from the first server"
+    assert lost
+    assert [line.rpartition(": ")[2] for line in lost] == [f"attempt {n + 1}" for n in range(len(lost))]
+    assert lost[0].startswith("lost (1001)")
+    assert second == "received: hello from the second server"
+    assert closed == "closed: 1000 after 1 reconnections"
+
+
+def test_metrics(tmp_path: Path) -> None:
+    _, received, *lines = run("metrics.py", tmp_path).splitlines()
+    assert received == "received: hello"
+    assert [line.partition("{")[0] for line in lines] == [
+        "voxwire_connections_open",
+        "voxwire_messages_received_total",
+    ]
+    assert [line.rpartition(" ")[2] for line in lines] == ["2", "2"]
+
+
 def test_record_call(tmp_path: Path) -> None:
     output = run("record_call.py", tmp_path)
     assert "stream 'speech' started: ULAW" in output

@@ -196,6 +196,13 @@ EXITS = {
             ws = WebSocket(url)
         with asyncio.Runner(loop_factory=new_loop) as runner: runner.run(main())
     """,
+    "waiting to connect again": """
+        async def main():
+            global ws
+            ws = WebSocket("ws://127.0.0.1:1/", reconnect=lambda loss: 60); waiting = asyncio.Event()
+            ws.onreconnecting = lambda event: waiting.set(); await waiting.wait()
+        with asyncio.Runner(loop_factory=new_loop) as runner: runner.run(main())
+    """,
     "audio on its way": """
         async def main():
             global ws, unit

@@ -32,6 +32,8 @@ REFUSED: list[tuple[str, Any]] = [
     ("privacy", 1),
     ("statistics", "/no/such/directory"),
     ("statistics", 1),
+    ("reconnect", None),
+    ("reconnect", 1),
     ("trace", "/no/such/directory/trace.txt"),
     ("media", "yes"),
     ("connect_timeout", 0),

@@ -119,7 +119,8 @@ impl Player {
     fn finish(&self, state: &mut State) {
         state.next = None;
         if !std::mem::replace(&mut state.finished, true) {
-            self.fanout.over(self.id);
+            // Its routes end with it: what it claimed at its targets is free for the next player.
+            self.fanout.close();
             self.mailbox.post_one(self.id, Notice::Finished(None));
         }
     }

@@ -59,7 +59,7 @@ class UnitSink(Protocol):
         """AudioUnit: asked for by `request_writable`."""
 
     def on_finished(self, error: Exception | None, /) -> None:
-        """Player: all was played, or stop(). Recorder: the file is complete, or the error that ended it."""
+        """Player: all was played, or stop(). Recorder: the file is complete, or the error that ended it. AudioUnit: closed."""
 
 @final
 class LoopBridge:

@@ -204,10 +204,12 @@ impl AudioUnit {
         false
     }
 
-    /// Ends both directions; what waits is dropped.
+    /// Ends both directions; what waits to be sent is dropped. `Notice::Finished` follows. Later calls do nothing.
     pub fn close(&self) {
         let mut incoming = lock(&self.incoming);
-        incoming.closed = true;
+        if std::mem::replace(&mut incoming.closed, true) {
+            return;
+        }
         drop(incoming);
         let mut outgoing = lock(&self.outgoing);
         outgoing.closed = true;
@@ -215,6 +217,7 @@ impl AudioUnit {
         self.tell_writable(&mut outgoing);
         drop(outgoing);
         self.fanout.close();
+        self.mailbox.post_one(self.id, Notice::Finished(None));
     }
 
     fn schedule(self: &Arc<Self>, deadline: Option<Instant>) {

@@ -88,7 +88,7 @@ pub enum Notice {
     Readable,
     /// An audio unit has room again.
     Writable,
-    /// A player or a recorder is done.
+    /// A player, a recorder or an audio unit is done: its last notice.
     Finished(Option<String>),
 }
 

@@ -2,9 +2,11 @@
 
 import array
 import asyncio
+import gc
 import math
 import time
 import wave
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -264,3 +266,34 @@ def test_units_need_a_loop(tmp_path: Path) -> None:
     for make in (AudioUnit, lambda: Recorder(tmp_path / "x.wav"), lambda: Player(tmp_path / "x.wav")):
         with pytest.raises(voxwire.InvalidState, match="running asyncio loop"):
             make()
+
+
+async def test_nothing_is_left_of_a_unit_that_is_over(tmp_path: Path) -> None:
+    path = wav(tmp_path, media.tone(20))
+    references: list[weakref.ref[Any]] = []
+    for _ in range(3):
+        player, unit = Player(path), AudioUnit(8000)
+        references += [weakref.ref(player), weakref.ref(unit)]
+        player.sendMediaTo(unit)
+        player.start()
+        await player.wait_finished()
+        unit.close()
+        assert await unit.read() != b""  # what is left can be read
+    del player, unit
+    while any(reference() is not None for reference in references):
+        gc.collect()
+        await asyncio.sleep(0.01)
+
+
+async def test_a_player_that_has_finished_makes_room_for_the_next(tmp_path: Path) -> None:
+    path = wav(tmp_path, media.tone(40))
+    listener = Listener()
+    with RawServer(listener) as server:
+        async with WebSocket(server.url) as ws:
+            for _ in range(2):
+                player = Player(path)
+                player.sendMediaTo(ws, {"tag": "prompt"})
+                player.start()
+                await player.wait_finished()
+            await listener.stopped(2)
+    assert listener.names == ["start", "media", "media", "stop"] * 2

@@ -18,8 +18,8 @@ use crate::net::tls::{self, TlsStream};
 use crate::proto::Host;
 use crate::proto::handshake::{Tunnel, TunnelParser, connect_request};
 
-use super::Stream;
 use super::REST_OF_REFUSAL;
+use super::Stream;
 use super::dial::{Progress, Unreachable, Via};
 
 /// How long a connection through a TLS proxy may take to end once our side has: as long as `driver` gives any peer.

@@ -92,12 +92,13 @@ fn pieces<'b>(bytes: &'b [u8], cuts: &[Index]) -> Vec<&'b [u8]> {
 fn config() -> impl Strategy<Value = DeflateConfig> {
     let bits = || prop_oneof![8..=15_u8, Just(15), Just(8)];
     let threshold = prop_oneof![Just(0), Just(1), 0..200_usize];
-    (any::<bool>(), any::<bool>(), bits(), bits(), threshold, 0..=9_u8, 1..=9_u8).prop_map(
-        |(server_no, client_no, server_bits, client_bits, threshold, level, mem_level)| DeflateConfig {
+    (any::<bool>(), any::<bool>(), bits(), bits(), bits(), threshold, 0..=9_u8, 1..=9_u8).prop_map(
+        |(server_no, client_no, server_bits, client_bits, own_bits, threshold, level, mem_level)| DeflateConfig {
             server_no_context_takeover: server_no,
             client_no_context_takeover: client_no,
             server_max_window_bits: server_bits,
             client_max_window_bits: client_bits,
+            own_max_window_bits: own_bits,
             threshold,
             level,
             mem_level,

@@ -29,7 +29,8 @@ class Compression:
     """Window of what the server sends, 8 to 15 bits. None: a server uses 12 or less, a client does not ask. A client that
     asks for less than 15 refuses a server that does not agree."""
     client_max_window_bits: int | None = None
-    """Window of what the client sends, 8 to 15 bits. None: 12 or less."""
+    """Window of what the client sends, 8 to 15 bits. None: 12 or less. A client that gives a number below 15 refuses a
+    server that answers with a larger one."""
     threshold: int = 64
     """Messages of fewer bytes are sent as they are."""
     level: int = 6

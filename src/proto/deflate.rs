@@ -33,8 +33,11 @@ pub struct DeflateConfig {
     /// Window of what the server sends: 8 to 15 bits. A client asks for it if it is below 15, and
     /// then the handshake fails with a server that ignores the wish.
     pub server_max_window_bits: u8,
-    /// Window of what the client sends: 8 to 15 bits.
+    /// Window of what the client sends: 8 to 15 bits. A client names it in its offer if it is below 15, and then refuses a
+    /// server that answers with a larger one.
     pub client_max_window_bits: u8,
+    /// Window of what we send: 8 to 15 bits, and never more than what is agreed.
+    pub own_max_window_bits: u8,
     /// Messages of fewer bytes are not compressed; for one in fragments the first counts.
     pub threshold: usize,
     /// Effort: 0 (none) to 9 (best).
@@ -46,8 +49,8 @@ pub struct DeflateConfig {
 impl DeflateConfig {
     /// The default for a connection on which we are `role`. Windows of what we send have 12 bits:
     /// a context of 38 KiB rather than the 150 of 15 bits, for a few percent more bytes. A server asks
-    /// clients for the same. A client does not ask servers: some ignore what they do not know, and
-    /// then the handshake would fail.
+    /// clients for the same. A client asks for nothing: some servers ignore what they do not know, some
+    /// answer with more than what was offered, and the handshake would fail.
     ///
     /// The threshold: below 64 bytes a message is smaller than the headers of its packet, so that
     /// even compressed to nothing it would save less than half; the context stays unallocated.
@@ -56,7 +59,8 @@ impl DeflateConfig {
             server_no_context_takeover: false,
             client_no_context_takeover: false,
             server_max_window_bits: if role == Role::Server { 12 } else { 15 },
-            client_max_window_bits: 12,
+            client_max_window_bits: if role == Role::Server { 12 } else { 15 },
+            own_max_window_bits: 12,
             threshold: 64,
             level: 6,
             mem_level: 5,
@@ -68,6 +72,7 @@ impl DeflateConfig {
         for (field, value, range) in [
             ("server_max_window_bits", self.server_max_window_bits, WINDOW_BITS),
             ("client_max_window_bits", self.client_max_window_bits, WINDOW_BITS),
+            ("own_max_window_bits", self.own_max_window_bits, WINDOW_BITS),
             ("level", self.level, 0..=9),
             ("mem_level", self.mem_level, 1..=9),
         ] {
@@ -125,7 +130,7 @@ impl Negotiated {
                 config.server_max_window_bits,
             ),
         };
-        let window_bits = own.min(agreed.unwrap_or(*WINDOW_BITS.end()));
+        let window_bits = own.min(agreed.unwrap_or(*WINDOW_BITS.end())).min(config.own_max_window_bits);
         Deflater { takeover: !no_takeover, window_bits, config, context: None }
     }
 

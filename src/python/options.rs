@@ -166,11 +166,16 @@ struct Deflate {
 impl Deflate {
     fn config(self, py: Python<'_>, role: Role) -> PyResult<DeflateConfig> {
         let default = DeflateConfig::for_role(role);
+        let own = match role {
+            Role::Client => self.client_max_window_bits,
+            Role::Server => self.server_max_window_bits,
+        };
         let config = DeflateConfig {
             server_no_context_takeover: self.server_no_context_takeover,
             client_no_context_takeover: self.client_no_context_takeover,
             server_max_window_bits: self.server_max_window_bits.unwrap_or(default.server_max_window_bits),
             client_max_window_bits: self.client_max_window_bits.unwrap_or(default.client_max_window_bits),
+            own_max_window_bits: own.unwrap_or(default.own_max_window_bits),
             threshold: self.threshold,
             level: self.level,
             mem_level: self.memory_level,

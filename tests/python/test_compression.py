@@ -1,6 +1,7 @@
 """permessage-deflate (RFC 7692) on connections: what is agreed on, what goes over the wire, what it may cost."""
 
 import asyncio
+import contextlib
 import json
 import random
 import zlib
@@ -129,6 +130,24 @@ async def test_a_server_that_ignores_the_window_we_need_is_refused() -> None:
     with RawServer(lambda peer: peer.accept(extra=[DEFLATE])) as server:
         with pytest.raises(HandshakeError, match="server_max_window_bits"):
             await WebSocket(server.url, compression=Compression(server_max_window_bits=10)).wait_open()
+
+
+async def test_a_server_may_leave_us_a_larger_window_than_we_use() -> None:
+    answer = f"{DEFLATE}; client_max_window_bits=15"
+    offers: list[str] = []
+
+    def script(peer: RawPeer) -> None:
+        peer.accept(extra=[answer])
+        offers.append(peer.headers["sec-websocket-extensions"])
+        with contextlib.suppress(EOFError, ConnectionError):  # the second one hangs up
+            peer.answer_close()
+
+    with RawServer(script) as server:
+        async with WebSocket(server.url) as ws:
+            assert ws.extensions == "permessage-deflate; client_max_window_bits=15"
+        with pytest.raises(HandshakeError, match="client_max_window_bits is 15; expected at most the 11 offered"):
+            await WebSocket(server.url, compression=Compression(client_max_window_bits=11)).wait_open()
+    assert offers == ["permessage-deflate; client_max_window_bits", "permessage-deflate; client_max_window_bits=11"]
 
 
 async def test_an_extension_that_nobody_offered_is_refused() -> None:

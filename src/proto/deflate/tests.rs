@@ -15,7 +15,7 @@ fn agreed(config: DeflateConfig) -> Negotiated {
 
 /// Compresses everything that is not empty.
 fn all() -> DeflateConfig {
-    DeflateConfig { threshold: 0, ..DeflateConfig::for_role(Role::Server) }
+    DeflateConfig { threshold: 0, own_max_window_bits: 15, ..DeflateConfig::for_role(Role::Server) }
 }
 
 /// What a client receives in these frames of the server; a text comes as its bytes.
@@ -317,6 +317,19 @@ fn nothing_sent_refers_back_beyond_the_window_that_was_agreed() {
         // (zlib stays 262 bytes below.)
         assert!(longest + 262 > (window * 3 / 4).min(text.len() / 2), "{longest} with {bits} bits");
     }
+}
+
+#[test]
+fn what_we_send_keeps_to_our_own_window_where_a_larger_one_was_agreed() {
+    let config = DeflateConfig::for_role(Role::Client);
+    let more = Negotiated { client_max_window_bits: Some(15), ..agreed(config) };
+    let (mut deflater, mut stream) = (more.deflater(Role::Client), Vec::new());
+    let text: String = (0..4000_u32).map(|n| format!("{} ", n.wrapping_mul(2_654_435_761) >> 23)).collect();
+    for message in text.as_bytes().chunks(1100) {
+        stream.extend(deflater.compress(message, true).unwrap());
+        stream.extend(TAIL);
+    }
+    assert!(longest_distance(&stream) <= 1 << config.own_max_window_bits);
 }
 
 #[test]

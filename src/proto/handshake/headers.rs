@@ -73,6 +73,12 @@ pub enum RequestError {
     /// A parameter of compression is out of its range.
     #[error("compression: {0}")]
     Deflate(#[from] DeflateConfigError),
+    /// A status that does not end a request.
+    #[error("status {status} cannot be the answer to a request; expected 200 to 599")]
+    FinalStatus {
+        /// The status.
+        status: u16,
+    },
     /// A status that does not refuse a request.
     #[error("status {status} cannot refuse a handshake; expected 300 to 599, and not 304")]
     Status {

@@ -7,6 +7,7 @@ mod connect;
 mod extensions;
 mod head;
 mod headers;
+mod origin;
 mod server;
 
 pub use client::{Accepted, ClientRequest, HandshakeError, ResponseParser};
@@ -14,7 +15,8 @@ pub use connect::{Tunnel, TunnelError, TunnelParser, connect_request};
 pub use extensions::{Extension, Extensions, ExtensionsError};
 pub use head::{HandshakeLimits, HeadError};
 pub use headers::RequestError;
-pub use server::{Request, RequestParser, RequestRejected, reject};
+pub use origin::Origins;
+pub use server::{Asked, PlainRequest, Request, RequestParser, RequestRejected, Response, check_headers, reject};
 
 /// Names and values in the order of the wire. Names keep their case; compare without it.
 pub type Headers = Vec<(String, String)>;

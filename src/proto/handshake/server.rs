@@ -86,24 +86,73 @@ pub fn reject(status: u16, body: &str, headers: &[(String, String)]) -> Result<V
     if !matches!(status, 300..=303 | 305..=599) {
         return Err(RequestError::Status { status });
     }
-    for (name, value) in headers {
-        check(name, value)?;
+    let mut headers = headers.to_vec();
+    if values(&headers, "Content-Type").next().is_none() {
+        headers.insert(0, ("Content-Type".to_owned(), "text/plain; charset=utf-8".to_owned()));
     }
-    let mut out = Vec::with_capacity(256 + body.len());
-    let code = http::StatusCode::from_u16(status).ok();
-    let reason = code.and_then(|code| code.canonical_reason()).unwrap_or_default();
-    out.extend_from_slice(format!("HTTP/1.1 {status} {reason}\r\n").as_bytes());
-    write(&mut out, "Connection", "close");
-    write(&mut out, "Content-Length", &body.len().to_string());
-    if values(headers, "Content-Type").next().is_none() {
-        write(&mut out, "Content-Type", "text/plain; charset=utf-8");
+    Response { status, headers, body: body.as_bytes().to_vec() }.encode("GET")
+}
+
+/// A plain HTTP response, after which the connection ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// 200 to 599.
+    pub status: u16,
+    /// Its headers, without those that say how long it is and what becomes of the connection.
+    pub headers: Headers,
+    /// Its content. What has none by its status (204, 205, 304) is sent without.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// Fails with what must not be sent.
+    pub fn check(&self) -> Result<(), RequestError> {
+        if !matches!(self.status, 200..=599) {
+            return Err(RequestError::FinalStatus { status: self.status });
+        }
+        check_headers(&self.headers)
     }
-    for (name, value) in headers {
-        write(&mut out, name, value);
+
+    /// The bytes that answer a request with this method.
+    pub fn encode(&self, method: &str) -> Result<Vec<u8>, RequestError> {
+        self.check()?;
+        let Self { status, headers, body } = self;
+        let body: &[u8] = if matches!(status, 204 | 205 | 304) { &[] } else { body };
+        let mut out = Vec::with_capacity(256 + body.len());
+        let code = http::StatusCode::from_u16(*status).ok();
+        let reason = code.and_then(|code| code.canonical_reason()).unwrap_or_default();
+        out.extend_from_slice(format!("HTTP/1.1 {status} {reason}\r\n").as_bytes());
+        write_ending(&mut out, *status);
+        // RFC 9110 section 8.6: never with a 204; with a 304 it would be that of another response.
+        if !matches!(status, 204 | 304) {
+            write(&mut out, "Content-Length", &body.len().to_string());
+        }
+        for (name, value) in headers {
+            write(&mut out, name, value);
+        }
+        out.extend_from_slice(b"\r\n");
+        if method != "HEAD" {
+            out.extend_from_slice(body);
+        }
+        Ok(out)
     }
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(body.as_bytes());
-    Ok(out)
+}
+
+/// Fails with the first header that must not be added to a response.
+pub fn check_headers(headers: &[(String, String)]) -> Result<(), RequestError> {
+    headers.iter().try_for_each(|(name, value)| check(name, value))
+}
+
+/// The headers that say that the connection ends here; a 426 also says what to ask for (RFC 9110 section 15.5.22, RFC
+/// 6455 section 4.4).
+fn write_ending(out: &mut Vec<u8>, status: u16) {
+    if status == 426 {
+        write(out, "Upgrade", "websocket");
+        write(out, "Sec-WebSocket-Version", "13");
+        write(out, "Connection", "Upgrade, close");
+    } else {
+        write(out, "Connection", "close");
+    }
 }
 
 /// A request that does not open a WebSocket. Send [`response`](Self::response), then close.
@@ -117,7 +166,7 @@ pub struct RequestRejected {
 }
 
 impl RequestRejected {
-    fn new(status: u16, reason: impl Into<String>) -> Self {
+    pub(super) fn new(status: u16, reason: impl Into<String>) -> Self {
         Self { status, reason: reason.into() }
     }
 
@@ -126,17 +175,10 @@ impl RequestRejected {
         let status = http::StatusCode::from_u16(self.status).unwrap_or_default();
         let mut out = Vec::with_capacity(256);
         out.extend_from_slice(format!("HTTP/1.1 {status}\r\n").as_bytes());
-        match self.status {
-            405 => write(&mut out, "Allow", "GET"),
-            // RFC 6455 section 4.4, RFC 9110 section 15.5.22.
-            426 => {
-                write(&mut out, "Upgrade", "websocket");
-                write(&mut out, "Sec-WebSocket-Version", "13");
-            }
-            _ => {}
+        if self.status == 405 {
+            write(&mut out, "Allow", "GET");
         }
-        let connection = if self.status == 426 { "Upgrade, close" } else { "close" };
-        write(&mut out, "Connection", connection);
+        write_ending(&mut out, self.status);
         write(&mut out, "Content-Type", "text/plain; charset=utf-8");
         write(&mut out, "Content-Length", &(self.reason.len() + 1).to_string());
         out.extend_from_slice(b"\r\n");
@@ -153,6 +195,30 @@ impl From<HeadError> for RequestRejected {
     }
 }
 
+/// What a client asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A WebSocket.
+    Upgrade(Request),
+    /// Something that is plain HTTP: the health check of a load balancer, a page.
+    Plain(PlainRequest),
+}
+
+/// A valid GET or HEAD request that has no body and does not ask for a WebSocket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlainRequest {
+    /// `GET` or `HEAD`.
+    pub method: String,
+    /// The request target, percent-encoded: `/path?query`.
+    pub path: String,
+    /// The value of the `Host` header.
+    pub host: String,
+    /// All headers.
+    pub headers: Headers,
+    /// The answer, when nobody has a better one.
+    pub refusal: RequestRejected,
+}
+
 /// Reads the request of a client.
 #[derive(Debug)]
 pub struct RequestParser {
@@ -165,8 +231,18 @@ impl RequestParser {
         Self { reader: HeadReader::new(limits) }
     }
 
-    /// Adds bytes read from the client. `None`: more are needed. A parser reads one request.
+    /// Adds bytes read from the client. `None`: more are needed. A parser reads one request. What does not ask for a
+    /// WebSocket is rejected.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Option<Request>, RequestRejected> {
+        match self.feed_any(bytes)? {
+            None => Ok(None),
+            Some(Asked::Upgrade(request)) => Ok(Some(request)),
+            Some(Asked::Plain(request)) => Err(request.refusal),
+        }
+    }
+
+    /// The same, and valid requests for something else are told.
+    pub fn feed_any(&mut self, bytes: &[u8]) -> Result<Option<Asked>, RequestRejected> {
         let fed = self.reader.feed(bytes);
         check_start(self.reader.bytes())?;
         match fed? {
@@ -190,7 +266,7 @@ fn check_start(bytes: &[u8]) -> Result<(), RequestRejected> {
     }
 }
 
-fn parse(head: Head) -> Result<Request, RequestRejected> {
+fn parse(head: Head) -> Result<Asked, RequestRejected> {
     let bad = |reason: String| RequestRejected::new(400, reason);
     let mut parsed = vec![httparse::EMPTY_HEADER; head.headers];
     let mut request = httparse::Request::new(&mut parsed);
@@ -200,9 +276,10 @@ fn parse(head: Head) -> Result<Request, RequestRejected> {
         Err(httparse::Error::Version) => return Err(version()),
         Err(error) => return Err(bad(format!("HTTP request is malformed: {error}"))),
     }
-    let method = request.method.unwrap_or_default();
-    if method != "GET" {
-        return Err(RequestRejected::new(405, format!("method is {method:?}; expected GET")));
+    let method = request.method.unwrap_or_default().to_owned();
+    let other_method = || RequestRejected::new(405, format!("method is {method:?}; expected GET"));
+    if method != "GET" && method != "HEAD" {
+        return Err(other_method());
     }
     if request.version != Some(1) {
         return Err(version());
@@ -216,9 +293,18 @@ fn parse(head: Head) -> Result<Request, RequestRejected> {
         Err(()) => Err(bad(format!("header {name} is given more than once"))),
     };
     let host = once("Host")?;
+    let length = single(&headers, "Content-Length").map(|length| length.unwrap_or("0").trim());
+    let body = length != Ok("0") || values(&headers, "Transfer-Encoding").next().is_some();
     if !has_member(&headers, "Upgrade", "websocket") {
         let reason = "only WebSocket connections are served here (Upgrade: websocket is missing)";
-        return Err(RequestRejected::new(426, reason));
+        let refusal = if method == "GET" { RequestRejected::new(426, reason) } else { other_method() };
+        if body {
+            return Err(refusal);
+        }
+        return Ok(Asked::Plain(PlainRequest { method, path, host, headers, refusal }));
+    }
+    if method != "GET" {
+        return Err(other_method());
     }
     if !has_member(&headers, "Connection", "upgrade") {
         return Err(bad("header Connection does not have Upgrade".to_owned()));
@@ -232,13 +318,12 @@ fn parse(head: Head) -> Result<Request, RequestRejected> {
     if base64_simd::STANDARD.decode_to_vec(&key).map_or(true, |nonce| nonce.len() != 16) {
         return Err(bad("Sec-WebSocket-Key is not the base64 of 16 bytes".to_owned()));
     }
-    let length = single(&headers, "Content-Length").map(|length| length.unwrap_or("0").trim());
-    if length != Ok("0") || values(&headers, "Transfer-Encoding").next().is_some() {
+    if body {
         return Err(bad("a WebSocket request must not have a body".to_owned()));
     }
     let protocols = list(&headers, "Sec-WebSocket-Protocol").map(str::to_owned).collect();
     let extensions = Extensions::of(&headers).map_err(|error| bad(error.to_string()))?;
-    Ok(Request { path, host, headers, protocols, extensions, key, rest: head.rest })
+    Ok(Asked::Upgrade(Request { path, host, headers, protocols, extensions, key, rest: head.rest }))
 }
 
 fn version() -> RequestRejected {

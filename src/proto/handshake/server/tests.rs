@@ -155,3 +155,56 @@ fn the_answers_check_what_they_are_given() {
         Content-Type: text/plain; charset=utf-8\r\nRetry-After: 1\r\n\r\ncalls: ü";
     assert_eq!(String::from_utf8(bytes).unwrap(), expected);
 }
+
+#[test]
+fn plain_requests_are_told_from_bad_ones() {
+    let ask = |request: &str| RequestParser::new(HandshakeLimits::default()).feed_any(request.as_bytes());
+    for (method, status) in [("GET", 426), ("HEAD", 405)] {
+        let head = format!("{method} /health?x=1 HTTP/1.1\r\nHost: lb\r\nUpgrade: h2c\r\nX: y\r\n\r\n");
+        let Ok(Some(Asked::Plain(plain))) = ask(&head) else { panic!("{:?}", ask(&head)) };
+        assert_eq!((plain.method.as_str(), plain.path.as_str(), plain.host.as_str()), (method, "/health?x=1", "lb"));
+        assert_eq!(plain.headers, [pair("Host", "lb"), pair("Upgrade", "h2c"), pair("X", "y")]);
+        assert_eq!(plain.refusal.status, status);
+        // Without anybody to ask it is rejected.
+        assert_eq!(read(head.as_bytes()), Err(plain.refusal));
+    }
+    assert!(matches!(ask(GOOD), Ok(Some(Asked::Upgrade(request))) if request == good()));
+    for (request, status) in [
+        ("POST / HTTP/1.1\r\nHost: h\r\n\r\n", 405),
+        ("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", 405),
+        ("GET / HTTP/1.0\r\nHost: h\r\n\r\n", 505),
+        ("GET / HTTP/1.1\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        ("GET x HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n", 426),
+        ("GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", 426),
+        (&GOOD.replacen("GET", "HEAD", 1), 405),
+    ] {
+        assert_eq!(ask(request).map_err(|rejected| rejected.status), Err(status), "{request}");
+    }
+}
+
+#[test]
+fn a_plain_response_says_how_long_it_is_and_that_it_is_the_last() {
+    let encode = |status, body: &[u8], method| {
+        let response = Response { status, headers: vec![pair("X", "y")], body: body.to_vec() };
+        String::from_utf8(response.encode(method).unwrap()).unwrap()
+    };
+    let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\nX: y\r\n\r\n";
+    assert_eq!(encode(200, b"ok", "GET"), format!("{head}ok"));
+    assert_eq!(encode(200, b"ok", "HEAD"), head);
+    assert_eq!(encode(299, b"", "GET"), "HTTP/1.1 299 \r\nConnection: close\r\nContent-Length: 0\r\nX: y\r\n\r\n");
+    assert_eq!(encode(204, b"ok", "GET"), "HTTP/1.1 204 No Content\r\nConnection: close\r\nX: y\r\n\r\n");
+    assert_eq!(encode(304, b"", "GET"), "HTTP/1.1 304 Not Modified\r\nConnection: close\r\nX: y\r\n\r\n");
+    assert!(encode(205, b"ok", "GET").ends_with("Content-Length: 0\r\nX: y\r\n\r\n"));
+    let upgrade = encode(426, b"", "GET");
+    assert!(upgrade.contains("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nConnection: Upgrade, close\r\n"));
+    for status in [0, 100, 101, 103, 199, 600] {
+        let response = Response { status, headers: vec![], body: vec![] };
+        assert_eq!(response.encode("GET"), Err(RequestError::FinalStatus { status }));
+    }
+    for name in ["Content-Length", "transfer-encoding", "Connection", "Sec-WebSocket-Accept"] {
+        let response = Response { status: 200, headers: vec![pair(name, "1")], body: vec![] };
+        assert!(matches!(response.check(), Err(RequestError::HeaderReserved { .. })));
+    }
+}

@@ -49,6 +49,7 @@ from .events import (
 from .media import AudioUnit, MediaSource, MediaUnit, Player, Recorder, SendMediaParameters, TagParameters
 from .parameters import WebSocketParameters
 from .reconnect import Backoff, ConnectionLoss, ReconnectPolicy
+from .request import Accept, HTTPResponse, IncomingRequest
 from .server import WebSocketServer
 from .statistics import ProcessStatistics, WebSocketStatistics
 from .target import EventTarget
@@ -56,6 +57,7 @@ from .tls import ServerTLSOptions, TLSOptions
 from .websocket import WebSocket
 
 __all__ = [
+    "Accept",
     "AppEvents",
     "AudioRouteError",
     "AudioUnit",
@@ -72,7 +74,9 @@ __all__ = [
     "Event",
     "EventTarget",
     "ForkedError",
+    "HTTPResponse",
     "HandshakeError",
+    "IncomingRequest",
     "InvalidParameter",
     "InvalidState",
     "InvalidURL",

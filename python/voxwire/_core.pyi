@@ -41,11 +41,19 @@ class ConnectionSink(Protocol):
 class ListenerSink(Protocol):
     """What a listener reports to."""
 
-    def on_connection(self, connection: Connection, path: str, headers: Headers, peer: Address, /) -> ConnectionSink:
+    def on_connection(
+        self, connection: Connection, path: str, headers: Headers, peer: Address | None, /
+    ) -> ConnectionSink:
         """A connection whose handshake was answered; it reads nothing before `connection.start()`."""
 
-    def on_refused(self, reason: str, peer: Address, /) -> None:
-        """The cap was reached: the connection was answered with 503 and closed."""
+    def on_request(self, question: Question, /) -> None:
+        """With `ask`: a request that waits for an answer. A question that is let go without one is answered with 500."""
+
+    def on_withdrawn(self, question: int, late: bool, /) -> None:
+        """Nobody waits for the answer to the question with this id any more; `late`: its time is over."""
+
+    def on_refused(self, status: int, reason: str, peer: Address | None, /) -> None:
+        """A connection was refused: 503, the cap was reached; 403, its origin is none of `origins`."""
 
     def on_stopped(self) -> None: ...
 
@@ -96,7 +104,7 @@ class TlsConfig:
         "pinned"; `versions` is "both", "1.2" or "1.3". Raises InvalidParameter.
         """
     @staticmethod
-    def server(cert_file: str, key_file: str, client_ca_file: str | None) -> TlsConfig: ...
+    def server(cert_file: str, key_file: str, client_ca_file: str | None, client_required: bool) -> TlsConfig: ...
 
 @final
 class ConnectionOptions:
@@ -206,6 +214,40 @@ class Connection:
         """Drops buffered incoming audio of one tag or (None) of all; answers the milliseconds dropped."""
 
 @final
+class Question:
+    """A request that waits for an answer. Answered, or when nobody waits any more, it takes answers and does nothing."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def headers(self) -> Headers: ...
+    @property
+    def protocols(self) -> list[str]: ...
+    @property
+    def upgrade(self) -> bool:
+        """Whether a WebSocket is asked for; else it is plain HTTP."""
+
+    @property
+    def peer(self) -> Address | None: ...
+    @property
+    def certificate(self) -> bytes | None:
+        """Of the client, DER."""
+
+    def go_on(self, protocol: str | None, headers: Sequence[tuple[str, str]]) -> None:
+        """Opens the connection (or refuses plain HTTP). `protocol`: "" is none, None the listener's choice. Raises
+        InvalidParameter: not offered, bad headers.
+        """
+
+    def respond(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+        """Answers and ends the connection. Raises InvalidParameter."""
+
+@final
 class Listener:
     """A listening socket. Raises OSError when it cannot be bound."""
 
@@ -213,17 +255,29 @@ class Listener:
         cls,
         bridge: LoopBridge,
         sink: ListenerSink,
-        host: str,
-        port: int,
+        place: tuple[str, int, bool] | tuple[str, int | None] | int,
+        *,
         protocols: Sequence[str],
         max_connections: int,
+        max_line: int,
+        max_headers: int,
+        max_head: int,
+        origins: Sequence[str | None] | None,
+        ask: bool,
         options: ConnectionOptions,
         tls: TlsConfig | None,
-    ) -> Listener: ...
+    ) -> Listener:
+        """`place`: host, port and SO_REUSEPORT; path of a Unix socket and mode of its file; or the descriptor of a bound
+        socket, which is duplicated.
+        """
+
     @property
     def addresses(self) -> list[Address]: ...
     @property
     def connections(self) -> int: ...
+    def set_tls(self, tls: TlsConfig) -> None:
+        """For new connections."""
+
     def close(self, timeout: float) -> None:
         """Stops accepting and closes its connections with 1001; after `timeout` they are dropped. on_stopped follows."""
 

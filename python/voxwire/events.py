@@ -184,15 +184,16 @@ class NewWebSocketEvent(Event):
     """The path and query of the request."""
     headers: list[tuple[str, str]]
     """The headers of the request, in their order."""
-    remoteAddress: tuple[str, int]
-    """The peer's address and port."""
+    remoteAddress: tuple[str, int] | None
+    """The peer's address and port; None on a Unix socket."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewWebSocketFailedEvent(Event):
-    """A connection was refused with HTTP status 503."""
+    """A connection was refused with HTTP status 503: `max_connections` is reached."""
 
     name: ClassVar[StrEnum] = AppEvents.NewWebSocketFailed
     reason: str
     """The limit that was reached and its value."""
-    remoteAddress: tuple[str, int]
+    remoteAddress: tuple[str, int] | None
+    """The peer's address and port; None on a Unix socket."""

@@ -161,7 +161,7 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any], *, incoming:
     trace = get("trace", False)
     if privacy and trace:
         refuse("trace", trace, "no trace together with privacy")
-    receive_buffer = _count("receive_buffer", get("receive_buffer", MIB), 1)
+    receive_buffer = count("receive_buffer", get("receive_buffer", MIB), 1)
     tls = _tls("tls", get("tls"))
     close_timeout = _seconds("close_timeout", get("close_timeout", 10.0))
     threshold = get("silence_threshold")
@@ -173,12 +173,12 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any], *, incoming:
         close_timeout=close_timeout,
         ping_interval=_optional_seconds("ping_interval", get("ping_interval", 20.0)),
         ping_timeout=_optional_seconds("ping_timeout", get("ping_timeout", 20.0)),
-        max_message_size=_count("max_message_size", get("max_message_size", 16 * MIB), 0),
-        max_fragments=_count("max_fragments", get("max_fragments", 4096), 1),
+        max_message_size=count("max_message_size", get("max_message_size", 16 * MIB), 0),
+        max_fragments=count("max_fragments", get("max_fragments", 4096), 1),
         compression=_compression(get("compression", True)),
         incoming=incoming,
         receive_buffer=receive_buffer,
-        send_buffer=_count("send_buffer", get("send_buffer", 16 * MIB), 1),
+        send_buffer=count("send_buffer", get("send_buffer", 16 * MIB), 1),
         media=_flag("media", get("media", True)),
         playout_delay=_seconds("playout_delay", get("playout_delay", 0.04), zero=True),
         playout_buffer=_seconds("playout_buffer", get("playout_buffer", 10.0)),
@@ -189,7 +189,7 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any], *, incoming:
     return Settings(
         identity=identity,
         protocols=_protocols(get("protocols", "chat")),
-        headers=_headers(get("headers", ())),
+        headers=checked_headers(get("headers", ())),
         privacy=privacy,
         statistics=directory("statistics", get("statistics", False), Path(tempfile.gettempdir())),
         receive_buffer=receive_buffer,
@@ -222,7 +222,7 @@ def _via(values: Mapping[str, Any]) -> _core.Via:
         happy_eyeballs_delay=delay,
         proxy=proxy,
         proxy_tls=None if proxy_tls is None else proxy_tls._config,
-        max_redirects=_count("max_redirects", values.get("max_redirects", 10), 0),
+        max_redirects=count("max_redirects", values.get("max_redirects", 10), 0),
         local_address=_local_address(values.get("local_address")),
         unix_path=None if unix_path is None else fspath(unix_path),
     )
@@ -312,7 +312,8 @@ def _optional_seconds(field: str, value: Any) -> float | None:
     return None if value is None else float(value)
 
 
-def _count(field: str, value: Any, least: int) -> int:
+def count(field: str, value: Any, least: int) -> int:
+    """Check a parameter that is a whole number. Raises InvalidParameter."""
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**63:
         refuse(field, value, f"a whole number >= {least}")
     return value
@@ -369,7 +370,8 @@ def _protocols(value: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _headers(value: Any) -> tuple[tuple[str, str], ...]:
+def checked_headers(value: Any) -> tuple[tuple[str, str], ...]:
+    """Check headers, in any form they may be given in. Raises InvalidParameter."""
     pairs = value.items() if isinstance(value, Mapping) else value
     if isinstance(pairs, str) or not isinstance(pairs, Iterable):
         refuse("headers", value, "a list of {'name': …, 'value': …} or of pairs, or a mapping")

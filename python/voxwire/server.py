@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from . import _core
+from .errors import InvalidState
 from .events import NewWebSocketEvent, NewWebSocketFailedEvent
+from .gate import Gate, checked_origins
 from .loops import bridge_to, running_loop
-from .parameters import OUTGOING, directory, parse, refuse, trace_name
+from .parameters import OUTGOING, count, directory, parse, refuse, trace_name
 from .tls import ServerTLSOptions
 from .waiters import Waiters
 from .websocket import WebSocket
@@ -20,15 +22,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
+    from .gate import Origins, ProcessRequest
+    from .listen import Place
+
 _log = logging.getLogger("voxwire")
+_OVER_THE_CAP = 503
 
 
 @dataclass(slots=True)
 class _Reports:
     """The `_core.ListenerSink` of a server."""
 
-    on_connection: Callable[[_core.Connection, str, _core.Headers, _core.Address], _core.ConnectionSink]
-    on_refused: Callable[[str, _core.Address], None]
+    on_connection: Callable[[_core.Connection, str, _core.Headers, _core.Address | None], _core.ConnectionSink]
+    on_request: Callable[[_core.Question], None]
+    on_withdrawn: Callable[[int, bool], None]
+    on_refused: Callable[[int, str, _core.Address | None], None]
     on_stopped: Callable[[], None]
 
 
@@ -37,12 +45,17 @@ class WebSocketServer:
 
     def __init__(
         self,
-        host: str,
-        port: int,
+        place: Place,
         *,
+        unix_path: str | None,
         tls: ServerTLSOptions | None,
         protocols: str | Sequence[str],
         max_connections: int,
+        max_line: int,
+        max_headers: int,
+        max_head: int,
+        origins: Origins | None,
+        process_request: ProcessRequest | None,
         parameters: Mapping[str, Any] | None,
         announce: Callable[[NewWebSocketEvent | NewWebSocketFailedEvent], bool],
     ) -> None:
@@ -57,38 +70,61 @@ class WebSocketServer:
                 refuse(f"parameters[{name!r}]", (parameters or {})[name], "nothing: it is for outgoing connections")
         if tls is not None and not isinstance(tls, ServerTLSOptions):
             refuse("tls", tls, "ServerTLSOptions or None")
-        if not isinstance(max_connections, int) or max_connections < 1:
-            refuse("max_connections", max_connections, "a whole number >= 1")
+        if process_request is not None and not callable(process_request):
+            refuse("process_request", process_request, "a function, an async def, or None")
+        in_core, in_python = checked_origins(origins)
+        asks = process_request is not None or in_python is not None
         self._announce = announce
         self._stopped = False
         self._waiters = Waiters()
         self._loop = running_loop("a WebSocket server")
+        self._tls = tls
         self._scheme = "ws" if tls is None else "wss"
+        self._unix_path = unix_path
+        self._gate = gate = Gate(process_request, in_python, secure=tls is not None)
         self._listener = _core.Listener(
             bridge_to(self._loop),
-            _Reports(self._on_connection, self._on_refused, self._on_stopped),
-            host,
-            port,
-            self._settings.protocols,
-            max_connections,
-            self._settings.options,
-            None if tls is None else tls._config,
+            _Reports(self._on_connection, gate.ask, self._on_withdrawn, self._on_refused, self._on_stopped),
+            place,
+            protocols=self._settings.protocols,
+            max_connections=count("max_connections", max_connections, 1),
+            max_line=count("max_line", max_line, 1),
+            max_headers=count("max_headers", max_headers, 1),
+            max_head=count("max_head", max_head, 1),
+            origins=in_core,
+            ask=asks,
+            options=self._settings.options,
+            tls=None if tls is None else tls._config,
         )
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """The addresses and ports that it listens on."""
+        """The addresses and ports that it listens on; none on a Unix socket."""
         return self._listener.addresses
 
     @property
     def port(self) -> int:
-        """The port; the one that the system chose, when it was asked for port 0."""
-        return self.addresses[0][1]
+        """The port; the one that the system chose, when it was asked for port 0. Raises InvalidState on a Unix socket."""
+        addresses = self.addresses
+        if not addresses:
+            message = "the server listens on a Unix socket, which has no port: see unix_path"
+            raise InvalidState(message)
+        return addresses[0][1]
+
+    @property
+    def unix_path(self) -> str | None:
+        """The path of the Unix socket that it listens on; None on TCP."""
+        return self._unix_path
 
     @property
     def url(self) -> str:
-        """A URL that reaches it from this machine."""
-        host, port = self.addresses[0]
+        """A URL that reaches it from this machine; on a Unix socket one for the handshake: `WebSocket(server.url,
+        unix_path=server.unix_path)`.
+        """
+        addresses = self.addresses
+        if not addresses:
+            return f"{self._scheme}://localhost/"
+        host, port = addresses[0]
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - recognised, not bound
         return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
 
@@ -97,8 +133,25 @@ class WebSocketServer:
         """How many connections there are now."""
         return self._listener.connections
 
+    def reload_tls(self, tls: ServerTLSOptions | None = None) -> None:
+        """Use another certificate from now on; without `tls` the same files are read again. Open connections live on.
+
+        Raises InvalidParameter for files that cannot be used, and then nothing has changed; InvalidState for a server
+        without TLS.
+        """
+        if self._tls is None:
+            message = "the server was made without tls: there is nothing to reload"
+            raise InvalidState(message)
+        if tls is not None and not isinstance(tls, ServerTLSOptions):
+            refuse("tls", tls, "ServerTLSOptions or None")
+        tls = self._tls if tls is None else tls
+        self._listener.set_tls(tls._read())
+        self._tls = tls
+
     def close(self, timeout: float = 10.0) -> None:
-        """Stop accepting and close the connections with 1001; after `timeout` seconds they are dropped."""
+        """Stop accepting and close the connections with 1001; after `timeout` seconds they are dropped. Attempts that are
+        still in their handshake end at once. A second call changes nothing.
+        """
         self._listener.close(timeout)
 
     async def wait_closed(self) -> None:
@@ -117,7 +170,7 @@ class WebSocketServer:
         await self.wait_closed()
 
     def _on_connection(
-        self, connection: _core.Connection, path: str, headers: _core.Headers, peer: _core.Address
+        self, connection: _core.Connection, path: str, headers: _core.Headers, peer: _core.Address | None
     ) -> _core.ConnectionSink:
         authority = next((value for name, value in headers if name.lower() == "host"), "")
         url = f"{self._scheme}://{authority}{path}"
@@ -132,10 +185,15 @@ class WebSocketServer:
             self._loop.call_soon(websocket._shut, 1011, "nothing handles incoming connections")
         return websocket._reports()
 
-    def _on_refused(self, reason: str, peer: _core.Address) -> None:
+    def _on_withdrawn(self, question: int, late: bool) -> None:
+        self._gate.withdraw(question, late=late)
+
+    def _on_refused(self, status: int, reason: str, peer: _core.Address | None) -> None:
         _log.warning("a connection from %s was refused: %s", peer, reason)
-        self._announce(NewWebSocketFailedEvent(reason, peer))
+        if status == _OVER_THE_CAP:
+            self._announce(NewWebSocketFailedEvent(reason, peer))
 
     def _on_stopped(self) -> None:
         self._stopped = True
+        self._gate.close()
         self._waiters.wake()

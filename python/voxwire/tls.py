@@ -108,18 +108,39 @@ class TLSOptions:
 
 @dataclass(frozen=True)
 class ServerTLSOptions:
-    """A server's certificate, and whether clients need one. The files (PEM) are read once, at first use."""
+    """A server's certificate, and whether clients need one. TLS 1.2 or newer, ALPN http/1.1.
+
+    The files (PEM) are read at first use, and again by `WebSocketServer.reload_tls`.
+    """
 
     cert_file: Path
     """The server's certificate chain."""
     key_file: Path
     """Its private key."""
     client_ca_file: Path | None = None
-    """Only clients with a certificate of these authorities may connect; None: anybody may."""
+    """Clients show a certificate of these authorities; None: they are not asked for one."""
+    client_certificate: Literal["required", "optional"] = "required"
+    """With `client_ca_file`: whether a client without a certificate is turned away in the TLS handshake, or let in. A
+    certificate that is not good is never let in. `process_request` sees it (`IncomingRequest.certificate`)."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without reading a file. Raises InvalidParameter."""
+        if self.client_certificate not in ("required", "optional"):
+            _refuse("client_certificate", self.client_certificate, '"required" or "optional"')
+        if self.client_certificate == "optional" and self.client_ca_file is None:
+            _refuse("client_certificate", self.client_certificate, "a client_ca_file to check certificates with")
+
+    def _read(self) -> _core.TlsConfig:
+        return _core.TlsConfig.server(
+            fspath(self.cert_file),
+            fspath(self.key_file),
+            _path(self.client_ca_file),
+            client_required=self.client_certificate == "required",
+        )
 
     @cached_property
     def _config(self) -> _core.TlsConfig:
-        return _core.TlsConfig.server(fspath(self.cert_file), fspath(self.key_file), _path(self.client_ca_file))
+        return self._read()
 
 
 def _path(path: Path | None) -> str | None:

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::server::Question;
 use super::{Connection, Failure};
 
 /// How a connection ended (WHATWG `CloseEvent`).
@@ -72,15 +73,26 @@ pub enum Notice {
         path: String,
         /// Headers of the request.
         headers: Vec<(String, String)>,
-        /// The peer.
-        peer: SocketAddr,
+        /// The peer; a Unix socket does not tell.
+        peer: Option<SocketAddr>,
+    },
+    /// A request to a listener that waits for the application's `Question::answer`.
+    Asked(Arc<Question>),
+    /// Nobody waits for the answer to a question any more.
+    Withdrawn {
+        /// Its id.
+        question: u64,
+        /// Whether time is over; else the peer is gone or the listener stops.
+        late: bool,
     },
     /// A listener refused a connection.
     Refused {
+        /// HTTP status: 503 over the cap, 403 for the origin.
+        status: u16,
         /// Why.
         reason: String,
-        /// The peer.
-        peer: SocketAddr,
+        /// The peer; a Unix socket does not tell.
+        peer: Option<SocketAddr>,
     },
     /// A listener has stopped: the last notice of a listener.
     Stopped,

@@ -11,6 +11,7 @@ mod error;
 mod files;
 mod hex;
 mod io;
+mod listen;
 mod mailbox;
 mod options;
 mod pacer;
@@ -31,6 +32,7 @@ pub use audio::{AudioUnit, AudioUnitError};
 pub use connect::{ConnectError, RedirectError, Target, Via};
 pub use connection::Connection;
 pub use error::{Failure, Refused, Stage};
+pub use listen::{Endpoint, ListenError};
 pub use mailbox::{Closed, Mailbox, Notice};
 pub use options::Options;
 pub use player::{Player, PlayerError};
@@ -38,7 +40,9 @@ pub use proxy::{Environment, Proxies, Proxy, ProxyError, ProxyUrlError, SocksErr
 pub use recorder::Recorder;
 pub use route::{Fanout, RouteError, RouteParams, Sink, Source};
 pub use runtime::{Core, core, forget_after_fork, generation, process_statistics, shutdown};
-pub use server::{Listener, ListenerOptions};
+pub use server::{Listener, ListenerOptions, Question, Verdict};
 pub use stats::Snapshot;
-pub use tls::{Authorities, ClientTls, TlsError, Trust, Versions, client_config, default_client_config, server_config};
+pub use tls::{
+    Authorities, ClientAuth, ClientTls, TlsError, Trust, Versions, client_config, default_client_config, server_config,
+};
 pub use totals::{LATENCY_BOUNDS_US, ProcessSnapshot};

@@ -1,33 +1,42 @@
-//! Incoming connections: one listener, a task for each attempt, a cap on how many there may be.
+//! Incoming connections: one listener, a task for each attempt, a cap on how many there may be. What an attempt goes
+//! through before it is a connection is in `welcome`.
+
+mod question;
+mod welcome;
+
+pub use question::{Question, Verdict};
 
 use std::collections::HashMap;
-use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use rustls::ServerConfig;
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
 
-use crate::proto::handshake::{HandshakeLimits, Request, RequestParser, reject};
-use crate::proto::{Negotiated, Role};
+use crate::proto::Role;
+use crate::proto::handshake::{HandshakeLimits, Origins, Request};
 
-use super::connect::within;
 use super::connection::Connection;
 use super::driver::Ends;
+use super::listen::{Acceptor, Endpoint, ListenError, SocketFile, bind};
 use super::mailbox::{Mailbox, Notice};
 use super::options::Options;
 use super::runtime::{Core, lock};
-use super::socket;
+use super::socket::Socket;
+
+use welcome::Answered;
 
 /// What a listener accepts.
 #[derive(Clone)]
 pub struct ListenerOptions {
+    /// Limits of each request.
+    pub limits: HandshakeLimits,
+    /// Which web pages may connect; `None`: any.
+    pub origins: Option<Origins>,
+    /// Whether the application is asked about each request (`Notice::Asked`), plain HTTP included.
+    pub ask: bool,
     /// Subprotocols the application speaks, preferred first.
     pub protocols: Vec<String>,
     /// Connections there may be at once, those in their handshake included.
@@ -38,6 +47,20 @@ pub struct ListenerOptions {
     pub tls: Option<Arc<ServerConfig>>,
 }
 
+impl Default for ListenerOptions {
+    fn default() -> Self {
+        Self {
+            limits: HandshakeLimits::default(),
+            origins: None,
+            ask: false,
+            protocols: Vec::new(),
+            max_connections: 1000,
+            connection: Options::default(),
+            tls: None,
+        }
+    }
+}
+
 /// A listening socket.
 pub struct Listener {
     id: u64,
@@ -45,6 +68,10 @@ pub struct Listener {
     core: Arc<Core>,
     mailbox: Arc<dyn Mailbox>,
     options: ListenerOptions,
+    /// What new connections get; `options` has what it began with.
+    tls: Mutex<Option<Arc<ServerConfig>>>,
+    /// The file of a Unix socket, until it stops.
+    file: Mutex<Option<SocketFile>>,
     /// Its connections by id; an attempt takes its place before there is a connection.
     places: Mutex<Places>,
     stop: watch::Sender<Option<Duration>>,
@@ -56,8 +83,6 @@ struct Places {
     connections: HashMap<u64, Weak<Connection>>,
 }
 
-/// Connections the kernel holds for us until they are accepted.
-const BACKLOG: i32 = 1024;
 /// Wait after an accept that failed for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -78,35 +103,28 @@ impl Drop for Place {
 }
 
 impl Listener {
-    /// Binds and begins to accept. `host` may have several addresses; each is bound, with the same port.
+    /// Binds and begins to accept.
     pub fn bind(
         core: Arc<Core>,
         mailbox: Arc<dyn Mailbox>,
-        host: &str,
-        port: u16,
+        endpoint: Endpoint,
         options: ListenerOptions,
-    ) -> io::Result<Arc<Self>> {
-        let mut sockets: Vec<StdListener> = Vec::new();
-        let mut port = port;
-        for address in (host, port).to_socket_addrs()? {
-            let socket = listen(SocketAddr::new(address.ip(), port))?;
-            port = socket.local_addr()?.port();
-            sockets.push(socket);
-        }
-        let addresses = sockets.iter().map(StdListener::local_addr).collect::<io::Result<_>>()?;
+    ) -> Result<Arc<Self>, ListenError> {
+        let mut bound = bind(endpoint)?;
         let listener = Arc::new(Self {
             id: core.next_id(),
-            addresses,
+            addresses: std::mem::take(&mut bound.addresses),
             core,
             mailbox,
+            tls: Mutex::new(options.tls.clone()),
             options,
+            file: Mutex::new(bound.file.take()),
             places: Mutex::default(),
             stop: watch::Sender::new(None),
         });
         let runtime = listener.core.handle();
         let inside = runtime.enter();
-        for socket in sockets {
-            let socket = TcpListener::from_std(socket)?;
+        for socket in bound.into_acceptors()? {
             runtime.spawn(Arc::clone(&listener).accept(socket));
         }
         drop(inside);
@@ -119,7 +137,7 @@ impl Listener {
         self.id
     }
 
-    /// Where it listens.
+    /// Where it listens; a Unix socket has no address.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -129,9 +147,19 @@ impl Listener {
         lock(&self.places).taken
     }
 
+    /// New connections get these TLS settings; open ones keep theirs.
+    pub fn set_tls(&self, config: Arc<ServerConfig>) {
+        *lock(&self.tls) = Some(config);
+    }
+
+    fn tls(&self) -> Option<Arc<ServerConfig>> {
+        lock(&self.tls).clone()
+    }
+
     /// Stops accepting and closes its connections with 1001; what is open after `limit` is dropped.
     /// `Notice::Stopped` follows.
     pub fn close(&self, limit: Duration) {
+        drop(lock(&self.file).take());
         self.stop.send_if_modified(|stop| stop.is_none() && stop.replace(limit).is_none());
     }
 
@@ -160,7 +188,7 @@ impl Listener {
         self.mailbox.post_one(self.id, Notice::Stopped);
     }
 
-    async fn accept(self: Arc<Self>, socket: TcpListener) {
+    async fn accept(self: Arc<Self>, socket: Acceptor) {
         loop {
             let accepted = tokio::select! {
                 accepted = socket.accept() => accepted,
@@ -185,41 +213,14 @@ impl Listener {
         })
     }
 
-    /// Takes one attempt through TLS and HTTP. Whoever does not speak them properly is closed without a word to the
-    /// application: it could not do anything about it.
-    async fn welcome(self: Arc<Self>, socket: TcpStream, peer: SocketAddr, place: Option<Place>) {
-        let _ = socket.set_nodelay(true);
-        let options = &self.options.connection;
-        // Boxed: what the handshake needs must not stay in the task for the life of the connection.
-        let handshake = Box::pin(async {
-            let Some(config) = self.options.tls.clone() else {
-                let mut socket = socket;
-                let answered = self.answer(&mut socket, peer, place).await?;
-                return Some((answered, socket, None));
-            };
-            let mut stream = TlsAcceptor::from(config).accept(socket).await.ok()?;
-            let answered = self.answer(&mut stream, peer, place).await?;
-            let (socket, tls) = stream.into_inner();
-            Some((answered, socket, Some(rustls::Connection::from(tls))))
-        });
-        let stop = self.stopped();
-        let result = tokio::select! {
-            result = within(options.handshake_timeout, handshake) => result.ok().flatten(),
-            _ = stop => None,
-        };
-        let Some((answered, socket, tls)) = result else { return };
-        self.hand_over(answered, socket, tls, peer).await;
-    }
-
     async fn hand_over(
         &self,
         answered: Answered,
-        socket: TcpStream,
+        socket: Socket,
         tls: Option<rustls::Connection>,
-        peer: SocketAddr,
+        peer: Option<SocketAddr>,
     ) {
         let Answered { request, protocol, agreed, mut place } = answered;
-        let socket = socket::Socket::from(socket);
         let (Ok(addresses), Ok(connection)) = (
             socket.addresses(),
             Connection::new(
@@ -235,7 +236,7 @@ impl Listener {
         lock(&self.places).connections.insert(connection.id(), Arc::downgrade(&connection));
         let started = connection.wait_for_start();
         connection.set_addresses(addresses);
-        let Request { path, headers, rest, .. } = request;
+        let Request { path, headers, rest, .. } = *request;
         let notice = Notice::Incoming { connection: Arc::clone(&connection), path, headers: headers.clone(), peer };
         self.mailbox.post_one(self.id, notice);
         if self.stop.borrow().is_some() {
@@ -253,76 +254,4 @@ impl Listener {
         connection.run(ends).await;
         drop(place);
     }
-
-    /// Reads the request and answers it; `None` when it was refused.
-    async fn answer(
-        &self,
-        stream: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin),
-        peer: SocketAddr,
-        place: Option<Place>,
-    ) -> Option<Answered> {
-        let mut parser = RequestParser::new(HandshakeLimits::default());
-        let mut buffer = vec![0; 4096];
-        let request = loop {
-            let n = stream.read(&mut buffer).await.ok().filter(|&n| n > 0)?;
-            match parser.feed(&buffer[..n]) {
-                Ok(None) => {}
-                Ok(Some(request)) => break request,
-                Err(rejected) => {
-                    refuse(stream, &rejected.response()).await;
-                    return None;
-                }
-            }
-        };
-        let Some(place) = place else {
-            let limit = self.options.max_connections;
-            let reason = format!("max_connections = {limit} reached");
-            if let Ok(response) = reject(503, &reason, &[("Retry-After".to_owned(), "5".to_owned())]) {
-                refuse(stream, &response).await;
-            }
-            self.core.totals.refused.add(1);
-            self.mailbox.post_one(self.id, Notice::Refused { reason, peer });
-            return None;
-        };
-        let wanted = |name: &&String| request.protocols.contains(name);
-        let protocol = self.options.protocols.iter().find(wanted).cloned();
-        let deflate = self.options.connection.deflate.as_ref();
-        let (response, agreed) = request.accept_with(protocol.as_deref(), deflate, &[]).ok()?;
-        stream.write_all(&response).await.ok()?;
-        stream.flush().await.ok()?;
-        Some(Answered { request, protocol, agreed, place })
-    }
-}
-
-/// A request that was answered with 101.
-struct Answered {
-    request: Request,
-    protocol: Option<String>,
-    agreed: Option<Negotiated>,
-    place: Place,
-}
-
-/// Sends a refusal and waits until the peer has had a chance to read it: closing at once would reset the connection
-/// when the peer has sent more than we read.
-async fn refuse(stream: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin), response: &[u8]) {
-    if stream.write_all(response).await.is_err() || stream.shutdown().await.is_err() {
-        return;
-    }
-    let mut buffer = vec![0; 4096];
-    let read = async { while stream.read(&mut buffer).await.is_ok_and(|n| n > 0) {} };
-    let _ = timeout(Duration::from_secs(1), read).await;
-}
-
-fn listen(address: SocketAddr) -> io::Result<StdListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        // Each address of the host gets a socket of its own.
-        socket.set_only_v6(true)?;
-    }
-    #[cfg(unix)]
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }

@@ -184,19 +184,33 @@ fn sha256(provider: &CryptoProvider) -> Result<&'static dyn Hash, TlsError> {
         .ok_or_else(|| TlsError::Rustls { field: "fingerprint", source: missing() })
 }
 
-/// A server's settings; with `client_ca`, clients must show a certificate of that authority.
-pub fn server_config(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Arc<ServerConfig>, TlsError> {
+/// Whether a server asks clients for a certificate.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum ClientAuth<'a> {
+    /// It does not.
+    #[default]
+    Off,
+    /// They may show one of the authorities in this file, and no other.
+    Optional(&'a Path),
+    /// They must.
+    Required(&'a Path),
+}
+
+/// A server's settings.
+pub fn server_config(cert: &Path, key: &Path, clients: ClientAuth<'_>) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|source| TlsError::Rustls { field: "tls", source })?;
-    let builder = match client_ca {
-        None => builder.with_no_client_auth(),
-        Some(path) => {
+    let builder = match clients {
+        ClientAuth::Off => builder.with_no_client_auth(),
+        ClientAuth::Optional(path) | ClientAuth::Required(path) => {
             let roots = Arc::new(roots_of("client_ca_file", path)?);
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider)
-                .build()
-                .map_err(|e| bad_file("client_ca_file", path, &e))?;
+            let mut verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+            if matches!(clients, ClientAuth::Optional(_)) {
+                verifier = verifier.allow_unauthenticated();
+            }
+            let verifier = verifier.build().map_err(|e| bad_file("client_ca_file", path, &e))?;
             builder.with_client_cert_verifier(verifier)
         }
     };

@@ -17,6 +17,7 @@ use crate::net::{self, Connection, Listener, Mailbox, Notice, Recorder};
 
 use super::connection::{PyConnection, address};
 use super::errors;
+use super::question::PyQuestion;
 use super::wake::Wake;
 
 /// Notices dispatched in one go before the loop gets to do something else.
@@ -227,8 +228,15 @@ impl LoopBridge {
             Notice::Incoming { connection, path, headers, peer } => {
                 self.incoming(py, sink, connection, path, headers, peer)?;
             }
-            Notice::Refused { reason, peer } => {
-                sink.call_method1(intern!(py, "on_refused"), (reason, address(peer)))?;
+            Notice::Asked(question) => {
+                let question = Py::new(py, PyQuestion::new(question))?;
+                sink.call_method1(intern!(py, "on_request"), (question,))?;
+            }
+            Notice::Withdrawn { question, late } => {
+                sink.call_method1(intern!(py, "on_withdrawn"), (question, late))?;
+            }
+            Notice::Refused { status, reason, peer } => {
+                sink.call_method1(intern!(py, "on_refused"), (status, reason, peer.map(address)))?;
             }
             Notice::Stopped => {
                 lock(&self.sinks).remove(&id);
@@ -272,10 +280,10 @@ impl LoopBridge {
         connection: Arc<Connection>,
         path: String,
         headers: Vec<(String, String)>,
-        peer: std::net::SocketAddr,
+        peer: Option<std::net::SocketAddr>,
     ) -> PyResult<()> {
         let handle = Py::new(py, PyConnection::new(Arc::clone(&connection)))?;
-        let arguments = (handle, path, headers, address(peer));
+        let arguments = (handle, path, headers, peer.map(address));
         match sink.call_method1(intern!(py, "on_connection"), arguments) {
             Ok(its_sink) => {
                 self.register(connection.id(), its_sink.unbind(), What::Connection(connection));

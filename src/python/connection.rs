@@ -154,7 +154,7 @@ impl PyConnection {
 }
 
 /// A descriptor of our own for an open file.
-fn duplicate(fd: RawFd) -> std::io::Result<OwnedFd> {
+pub(super) fn duplicate(fd: RawFd) -> std::io::Result<OwnedFd> {
     // SAFETY: the caller's socket object keeps the descriptor open during the call, and it is borrowed no longer.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
     borrowed.try_clone_to_owned()

@@ -9,7 +9,7 @@ use pyo3::types::{IntoPyDict, PyBytes, PyDict};
 
 use crate::media::encoding::{FormatError, PayloadError};
 use crate::media::event::EventError;
-use crate::net::{AudioUnitError, Failure, PlayerError, ProxyError, ProxyUrlError, RouteError, TlsError};
+use crate::net::{AudioUnitError, Failure, ListenError, PlayerError, ProxyError, ProxyUrlError, RouteError, TlsError};
 use crate::proto::handshake::{HandshakeError, RequestError, TunnelError};
 use crate::proto::{ProtocolError, UrlError};
 use crate::session::{MediaRefusal, OutboundError};
@@ -94,6 +94,15 @@ pub(super) fn file(source: &io::Error, path: &Path) -> PyErr {
     let text = source.to_string();
     let words = text.split(" (os error").next().unwrap_or_default().to_owned();
     PyOSError::new_err((number, words, path.display().to_string()))
+}
+
+/// Nothing listens: the number, as sockets raise it, and words.
+pub(super) fn listen(source: &ListenError) -> PyErr {
+    let text = source.to_string();
+    match source.errno() {
+        Some(number) => PyOSError::new_err((number, text.split(" (os error").next().unwrap_or_default().to_owned())),
+        None => PyOSError::new_err(text),
+    }
 }
 
 /// A file that could not be written in the background.

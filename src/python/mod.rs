@@ -9,6 +9,7 @@ mod g711;
 mod handle;
 mod listener;
 mod options;
+mod question;
 mod routes;
 mod statistics;
 mod units;
@@ -35,6 +36,8 @@ mod _core {
     use super::listener::PyListener;
     #[pymodule_export]
     use super::options::{ConnectionOptions, TlsConfig};
+    #[pymodule_export]
+    use super::question::PyQuestion;
     #[pymodule_export]
     use super::routes::{route, unroute};
     #[pymodule_export]

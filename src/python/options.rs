@@ -1,6 +1,6 @@
 //! Settings as Python hands them over. The face has checked them; here they become the core's types.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use rustls::{ClientConfig, ServerConfig};
 
 use crate::media::silence::SilenceConfig;
 use crate::media::stream::StreamConfig;
-use crate::net::{Authorities, ClientTls, Options, Trust, Versions, client_config, server_config};
+use crate::net::{Authorities, ClientAuth, ClientTls, Options, Trust, Versions, client_config, server_config};
 use crate::proto::{DeflateConfig, DeflateConfigError, Limits, Role};
 use crate::session::StreamsConfig;
 
@@ -84,8 +84,14 @@ impl TlsConfig {
         cert_file: PathBuf,
         key_file: PathBuf,
         client_ca_file: Option<PathBuf>,
+        client_required: bool,
     ) -> PyResult<Self> {
-        let config = py.detach(|| server_config(&cert_file, &key_file, client_ca_file.as_deref().map(Path::new)));
+        let clients = match &client_ca_file {
+            None => ClientAuth::Off,
+            Some(path) if client_required => ClientAuth::Required(path),
+            Some(path) => ClientAuth::Optional(path),
+        };
+        let config = py.detach(|| server_config(&cert_file, &key_file, clients));
         Ok(Self { client: None, server: Some(config.map_err(|e| errors::tls(py, &e))?), server_name: None })
     }
 }

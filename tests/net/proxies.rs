@@ -10,7 +10,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirec
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use voxwire::net::{
-    Environment, Failure, ListenerOptions, Notice, Options, Proxies, Proxy, ProxyError, Target, Via, server_config,
+    ClientAuth, Environment, Failure, ListenerOptions, Notice, Options, Proxies, Proxy, ProxyError, Target, Via,
+    server_config,
 };
 
 use crate::support::{Inbox, PATIENCE, connect_with, listen, listener_options, roomy, target};
@@ -163,7 +164,8 @@ fn every_protocol_carries_messages() {
 #[test]
 fn tls_to_the_proxy_and_inside_it_to_the_server() {
     let files = Files::new("localhost");
-    let config = || server_config(&files.path("cert.pem"), &files.path("key.pem"), None).expect("a server config");
+    let config =
+        || server_config(&files.path("cert.pem"), &files.path("key.pem"), ClientAuth::Off).expect("a server config");
     let trust = || trusting(&files).expect("a client config");
     let (address, seen) = proxy(Some(config()));
     for (scheme, tls) in [("ws", None), ("wss", Some(config()))] {
@@ -185,7 +187,8 @@ fn tls_to_the_proxy_and_inside_it_to_the_server() {
 #[test]
 fn an_end_on_either_side_goes_through_tls_in_tls() {
     let files = Files::new("localhost");
-    let config = || server_config(&files.path("cert.pem"), &files.path("key.pem"), None).expect("a server config");
+    let config =
+        || server_config(&files.path("cert.pem"), &files.path("key.pem"), ClientAuth::Off).expect("a server config");
     let (address, seen) = proxy(Some(config()));
     let at_server = Inbox::new();
     let listener = listen(&at_server, ListenerOptions { tls: Some(config()), ..listener_options() });
@@ -221,8 +224,9 @@ fn an_end_on_either_side_goes_through_tls_in_tls() {
 fn an_untrusted_proxy_is_refused() {
     let files = Files::new("localhost");
     let other = Files::new("other.authority.of.a.proxy");
-    let (address, _seen) =
-        proxy(Some(server_config(&files.path("cert.pem"), &files.path("key.pem"), None).expect("a server config")));
+    let (address, _seen) = proxy(Some(
+        server_config(&files.path("cert.pem"), &files.path("key.pem"), ClientAuth::Off).expect("a server config"),
+    ));
     let inbox = Inbox::new();
     let mut target = through("ws://localhost:9/", &format!("https://localhost:{}", address.port()));
     target.via.proxy_tls = Some(trusting(&other).expect("a client config"));

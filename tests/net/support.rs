@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use voxwire::net::{
-    Closed, Connection, Failure, Listener, ListenerOptions, Mailbox, Notice, Options, Target, Via, core,
+    Closed, Connection, Endpoint, Failure, Listener, ListenerOptions, Mailbox, Notice, Options, Target, Via, core,
 };
 use voxwire::proto::Url;
 
@@ -119,16 +119,12 @@ pub fn connect(inbox: &Inbox, url: &str) -> Arc<Connection> {
 }
 
 pub fn listener_options() -> ListenerOptions {
-    ListenerOptions {
-        protocols: vec!["chat".to_owned()],
-        max_connections: 100,
-        connection: Options::default(),
-        tls: None,
-    }
+    ListenerOptions { protocols: vec!["chat".to_owned()], max_connections: 100, ..ListenerOptions::default() }
 }
 
 pub fn listen(inbox: &Inbox, options: ListenerOptions) -> Arc<Listener> {
-    Listener::bind(core().expect("a core"), inbox.mailbox(), "127.0.0.1", 0, options).expect("a port")
+    let endpoint = Endpoint::Tcp { host: "127.0.0.1".to_owned(), port: 0, reuse_port: false };
+    Listener::bind(core().expect("a core"), inbox.mailbox(), endpoint, options).expect("a port")
 }
 
 pub fn url_of(listener: &Listener) -> String {

@@ -7,7 +7,8 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use voxwire::net::{
-    Authorities, ClientTls, Failure, ListenerOptions, Notice, Options, Trust, Versions, client_config, server_config,
+    Authorities, ClientAuth, ClientTls, Failure, ListenerOptions, Notice, Options, Trust, Versions, client_config,
+    server_config,
 };
 
 use crate::support::{Inbox, connect_with, listen, listener_options, roomy, target};
@@ -57,7 +58,7 @@ pub fn trusting(files: &Files) -> std::result::Result<std::sync::Arc<rustls::Cli
 fn messages_of_every_size_go_through_tls() {
     let files = Files::new("localhost");
     let at_server = Inbox::new();
-    let tls = server_config(&files.path("cert.pem"), &files.path("key.pem"), None).expect("a server config");
+    let tls = server_config(&files.path("cert.pem"), &files.path("key.pem"), ClientAuth::Off).expect("a server config");
     let options = ListenerOptions { tls: Some(tls), connection: roomy(), ..listener_options() };
     let listener = listen(&at_server, options);
     let at_client = Inbox::new();
@@ -85,7 +86,7 @@ fn messages_of_every_size_go_through_tls() {
 fn an_untrusted_or_misnamed_certificate_is_refused_with_the_reason() {
     let files = Files::new("somebody.else");
     let at_server = Inbox::new();
-    let tls = server_config(&files.path("cert.pem"), &files.path("key.pem"), None).expect("a server config");
+    let tls = server_config(&files.path("cert.pem"), &files.path("key.pem"), ClientAuth::Off).expect("a server config");
     let listener = listen(&at_server, ListenerOptions { tls: Some(tls), ..listener_options() });
     let url = format!("wss://localhost:{}/", listener.addresses()[0].port());
     let other = Files::new("other.authority");
@@ -114,7 +115,7 @@ fn a_missing_file_names_the_setting() {
 /// Connects to a server that shows the certificate of `files`, whose name is not `localhost`.
 fn connects(files: &Files, settings: &ClientTls) -> Result<(), Failure> {
     let at_server = Inbox::new();
-    let tls = server_config(&files.path("cert.pem"), &files.path("key.pem"), None).expect("a server config");
+    let tls = server_config(&files.path("cert.pem"), &files.path("key.pem"), ClientAuth::Off).expect("a server config");
     let listener = listen(&at_server, ListenerOptions { tls: Some(tls), ..listener_options() });
     let inbox = Inbox::new();
     let mut target = target(&format!("wss://localhost:{}/", listener.addresses()[0].port()));

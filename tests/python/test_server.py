@@ -123,6 +123,7 @@ async def test_the_cap() -> None:
                 await asyncio.sleep(0.001)
             assert len(failures) == 1
             assert "2" in failures[0].reason
+            assert failures[0].remoteAddress is not None
             assert failures[0].remoteAddress[0] == "127.0.0.1"
             one.send("still there")
             assert await one.recv() == "still there"

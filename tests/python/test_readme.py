@@ -13,6 +13,7 @@ EXPECTED = [
     ["you said hello", "you said hello again", "1000 enough True"],
     ["audio from the agent ULAW", "recorded"],
     ["permessage-deflate; client_no_context_takeover; server_max_window_bits=10"],
+    ["401", "call=1; HttpOnly; Secure", "this is /call"],
 ]
 
 
@@ -21,7 +22,7 @@ def test_there_are_as_many_blocks_as_expectations() -> None:
 
 
 @pytest.mark.parametrize(
-    ("block", "lines"), list(zip(BLOCKS, EXPECTED, strict=False)), ids=["client", "bridge", "compression"]
+    ("block", "lines"), list(zip(BLOCKS, EXPECTED, strict=False)), ids=["client", "bridge", "compression", "server"]
 )
 def test_block(block: str, lines: list[str], tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::proto::Role;
@@ -124,11 +125,13 @@ impl Listener {
         });
         let runtime = listener.core.handle();
         let inside = runtime.enter();
-        for socket in bound.into_acceptors()? {
-            runtime.spawn(Arc::clone(&listener).accept(socket));
-        }
+        let accepting = bound
+            .into_acceptors()?
+            .into_iter()
+            .map(|socket| runtime.spawn(Arc::clone(&listener).accept(socket)))
+            .collect();
         drop(inside);
-        runtime.spawn(Arc::clone(&listener).wind_up());
+        runtime.spawn(Arc::clone(&listener).wind_up(accepting));
         Ok(listener)
     }
 
@@ -169,8 +172,12 @@ impl Listener {
         stop.wait_for(Option::is_some).await.ok().and_then(|limit| *limit).unwrap_or_default()
     }
 
-    async fn wind_up(self: Arc<Self>) {
+    async fn wind_up(self: Arc<Self>, accepting: Vec<JoinHandle<()>>) {
         let limit = self.stopped().await;
+        for task in accepting {
+            // They end now, and their sockets with them: whoever hears that we have stopped may take the address.
+            let _ = task.await;
+        }
         let open = || lock(&self.places).connections.values().filter_map(Weak::upgrade).collect::<Vec<_>>();
         for connection in open() {
             connection.close_internal(1001, "server shutting down");
@@ -200,7 +207,7 @@ impl Listener {
                     tokio::spawn(Arc::clone(&self).welcome(stream, peer, place));
                 }
                 // Out of descriptors, or a connection that was gone before it was accepted: the others live on.
-                Err(_) => sleep(PAUSE).await,
+                Err(_) => drop(timeout(PAUSE, self.stopped()).await),
             }
         }
     }

@@ -8,7 +8,7 @@ MIN_PYTHON := 3.11
 MIN_RUST := 1.95
 
 .DEFAULT_GOAL := help
-.PHONY: autobahn help toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python clean
+.PHONY: autobahn peers help toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -52,6 +52,9 @@ rust-test: ## the tests of the Rust layers
 
 python-test: develop ## the tests of the package, over asyncio and uvloop
 	$(PY) -m pytest
+
+peers: ## install the browsers, servers and proxies that tests/peers runs against (Debian, root)
+	tools/install_peers.sh
 
 autobahn: develop ## Autobahn|Testsuite, all cases in both roles (needs a Python 2.7); ARGS="--cases 7 --role client"
 	$(PY) tests/autobahn/run.py $(ARGS)

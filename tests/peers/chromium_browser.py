@@ -18,7 +18,11 @@ from typing import Any, Self
 from children import Child
 
 HERE = Path(__file__).parent / "chromium"
-FILES = {"/": ("page.html", "text/html"), "/trace.js": ("trace.js", "text/javascript")}
+FILES = {
+    "/": ("page.html", "text/html"),
+    "/trace.js": ("trace.js", "text/javascript"),
+    "/client.js": ("client.js", "text/javascript"),
+}
 PATIENCE = 60.0  # seconds until a starting browser asks for its first job
 POLL = 20.0  # seconds that an empty queue holds a request up
 
@@ -49,6 +53,7 @@ class Browser:
             "--disable-component-update",
             "--no-first-run",
             "--no-proxy-server",
+            "--ignore-certificate-errors",  # the tests' own authority
             f"--user-data-dir={self._directory / 'profile'}",
             self.origin,
         )

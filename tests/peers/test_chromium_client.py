@@ -13,7 +13,7 @@ from support.log import Log
 from support.pair import serving
 from support.tls import Certificates
 
-from voxwire import ServerTLSOptions, WebSocket
+from voxwire import Compression, ServerTLSOptions, WebSocket
 from voxwire import WebSocketEvents as E
 
 pytestmark = needs("chromium")
@@ -238,6 +238,49 @@ async def test_what_the_request_says(browser: Browser) -> None:
     assert headers["cookie"] == "seen=yes"
     assert headers["host"] == f"127.0.0.1:{server.port}"
     assert ws.url == url == f"{server.url}room/7?who=me&what=%C3%BC"
+
+
+@pytest.mark.parametrize(
+    ("compression", "agreed"),
+    [
+        (True, "permessage-deflate; client_max_window_bits=12; server_max_window_bits=12"),
+        (
+            Compression(server_no_context_takeover=True, client_no_context_takeover=True),
+            "permessage-deflate; client_max_window_bits=12; client_no_context_takeover; server_max_window_bits=12; "
+            "server_no_context_takeover",
+        ),
+        (
+            Compression(client_max_window_bits=9, server_max_window_bits=15, threshold=0),
+            "permessage-deflate; client_max_window_bits=9",
+        ),
+        (False, ""),
+    ],
+    ids=["default", "no contexts", "windows", "off"],
+)
+async def test_compression(browser: Browser, compression: bool | Compression, agreed: str) -> None:
+    kept: list[WebSocket] = []
+
+    async def keep(ws: WebSocket) -> None:
+        kept.append(ws)
+        await echo(ws)
+
+    async with serving(keep, parameters={"compression": compression}) as server:
+        code = ECHO.replace("return {", "return { extensions: ws.extensions,")
+        answer = await browser.arun(code, url=server.url, sizes=[*SIZES, 5000, 5000, 5000])
+        assert "; ".join(sorted(answer.pop("extensions").split("; "), key=option)) == agreed
+        assert answer == {"wrong": [], "closed": [1000, "done", True], "buffered": 0}
+    (ws,) = kept
+    assert "; ".join(sorted(ws.extensions.split("; "), key=option)) == agreed
+    counters = ws.statistics()
+    if agreed:  # a half of the bytes and nearly all of the text compress well
+        assert counters.wire_bytes_sent < 0.7 * counters.bytes_sent
+        assert counters.wire_bytes_received < 0.7 * counters.bytes_received
+    else:
+        assert counters.wire_bytes_sent > counters.bytes_sent
+
+
+def option(text: str) -> tuple[bool, str]:
+    return text != "permessage-deflate", text
 
 
 async def test_many_connections_at_once(browser: Browser) -> None:

@@ -5,6 +5,7 @@ States, order of `error` and `close`, close codes, `send` around the close. How 
 
 from __future__ import annotations
 
+import zlib
 from typing import NamedTuple
 
 from .frames import BINARY, CLOSE, CONTINUATION, PING, TEXT, build, close_payload
@@ -38,6 +39,7 @@ from .scenarios import (
     resetting,
     sees_answer,
     sees_close,
+    sees_failure,
     sees_messages,
     sees_pong,
     text,
@@ -45,6 +47,8 @@ from .scenarios import (
 )
 
 CLOSED_PORT = "ws://127.0.0.1:9/"
+DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate"
+DEFLATED = zlib.compress(b"a" * 10, wbits=-15)
 AFTER = [OPEN, 'send("go"): open']
 
 OPENING = {
@@ -129,6 +133,10 @@ MESSAGES = {
             sees_pong,
         ),
         [OPEN, 'message: open, "ab"', 'close: closed, 1006 "", not clean', 'server: sees pong "now"'],
+    ),
+    "compressed": Scenario(
+        accepting(frame(TEXT, DEFLATED, reserved=4), close(1000), sees_answer, extra=(DEFLATE,)),
+        [OPEN, 'message: open, "aaaaaaaaaa"', closed(1000), "server: sees close 1000"],
     ),
     "a handler that throws": Scenario(
         accepting(text("one"), text("two"), close(1000), sees_answer),
@@ -228,6 +236,12 @@ BROKEN_PROTOCOL = {
     "surrogate in a text": broken(frame(TEXT, b"\xed\xa0\x80"), code=1007),
     "text that ends in a character": broken(frame(TEXT, "ü".encode()[:1]), code=1007),
     "length longer than it needs to be": broken(raw(b"\x81\x7e\x00\x01x")),
+    "compressed garbage": Scenario(
+        accepting(frame(TEXT, b"\xff" * 20, reserved=4), sees_failure, extra=(DEFLATE,), go=True),
+        [*BROKEN, "server: sees close 1002"],
+        GO,
+    ),
+    "compressed where that was not agreed": broken(frame(TEXT, DEFLATED, reserved=4)),
     "close of 1 byte": bad_close(b"\x03"),
     "close 999": bad_close(close_payload(999)),
     "close 1004": bad_close(close_payload(1004)),

@@ -12,7 +12,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
+use rustls::{
+    CertificateError, ClientConfig, InvalidMessage, RootCertStore, ServerConfig, SupportedCipherSuite,
+    SupportedProtocolVersion,
+};
 use tokio_rustls::TlsConnector;
 
 use crate::proto::Host;
@@ -290,10 +293,33 @@ pub(super) fn is_ours(error: &io::Error) -> bool {
 /// The words a user needs out of an error of a TLS handshake.
 pub(super) fn reason(error: &io::Error) -> String {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(problem)) => certificate_problem(problem),
+        Some(inner @ rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            format!("the peer's answer is no TLS ({inner})")
+        }
         Some(inner) => inner.to_string(),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
             "the peer closed the connection during the handshake".into()
         }
         None => error.to_string(),
     }
+}
+
+/// What is wrong with a server's certificate, and what helps where the term alone does not say it.
+fn certificate_problem(problem: &CertificateError) -> String {
+    let (term, help) = match problem {
+        CertificateError::UnknownIssuer => (
+            "UnknownIssuer".into(),
+            " (no authority that is trusted here issued it, or the server does not send its chain)",
+        ),
+        // webpki's own term for what `openssl req -x509` makes.
+        CertificateError::Other(other) => match other.0.to_string() {
+            term if term == "CaUsedAsEndEntity" => {
+                (term, " (it is an authority's own, as self-signed ones often are; trust it by its fingerprint)")
+            }
+            term => (term, ""),
+        },
+        _ => (problem.to_string(), ""),
+    };
+    format!("invalid peer certificate: {term}{help}")
 }

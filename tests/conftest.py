@@ -1,4 +1,6 @@
-"""Async tests run on asyncio's loop and on uvloop; an exception that reaches the loop's handler fails the test."""
+"""Async tests run on asyncio's loop and on uvloop (or on those that their module names as `ON_LOOPS`); an exception that
+reaches the loop's handler fails the test.
+"""
 
 import asyncio
 import inspect
@@ -26,7 +28,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if inspect.iscoroutinefunction(metafunc.function):
         metafunc.fixturenames.append("loop_name")
     if "loop_name" in metafunc.fixturenames:
-        metafunc.parametrize("loop_name", list(LOOPS))
+        metafunc.parametrize("loop_name", getattr(metafunc.module, "ON_LOOPS", list(LOOPS)))
 
 
 @pytest.hookimpl(tryfirst=True)

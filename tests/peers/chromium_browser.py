@@ -56,6 +56,7 @@ class Browser:
             "--ignore-certificate-errors",  # the tests' own authority
             f"--user-data-dir={self._directory / 'profile'}",
             self.origin,
+            HOME=str(self._directory),
         )
         try:
             self.run("return document.title", patience=PATIENCE)

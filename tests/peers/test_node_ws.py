@@ -20,6 +20,7 @@ from voxwire import WebSocketEvents as E
 
 DEBIAN = "/usr/share/nodejs"
 pytestmark = needs("node", files=(f"{DEBIAN}/ws",))
+ON_LOOPS = ["uvloop"]  # what a loop changes is tested in tests/python
 
 HERE = Path(__file__).parent / "node"
 MESSAGES: list[str | bytes] = [
@@ -64,7 +65,8 @@ def do(order: str, *values: Any) -> str:
     return "do " + json.dumps([order, *values])
 
 
-SERVERS = {
+NO_CONTEXTS = "server_no_context_takeover; client_no_context_takeover"
+SERVERS: dict[str, tuple[Any, Any, str]] = {
     # their perMessageDeflate, our compression, what both say
     "off": (False, True, ""),
     "refused by us": (True, False, ""),
@@ -190,7 +192,7 @@ async def test_over_our_limit_when_it_is_inflated(tmp_path: Path) -> None:
 
 # Their client, our server
 
-CLIENTS = {
+CLIENTS: dict[str, tuple[Any, Any, str]] = {
     # their perMessageDeflate, our compression, what is agreed on
     "off": (False, True, ""),
     "refused by us": (True, False, ""),
@@ -198,8 +200,7 @@ CLIENTS = {
     "no contexts": (
         {"serverNoContextTakeover": True, "clientNoContextTakeover": True},
         True,
-        "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=12; "
-        "client_max_window_bits=12",
+        f"permessage-deflate; {NO_CONTEXTS}; server_max_window_bits=12; client_max_window_bits=12",
     ),
     "their windows": (
         {"serverMaxWindowBits": 9, "clientMaxWindowBits": 10},
@@ -246,7 +247,7 @@ async def test_their_pings_to_our_server(tmp_path: Path) -> None:
     async def ping(ws: WebSocket) -> None:
         await ws.wait_open()
         assert await ws.ping(b"ours") > 0
-        ws.send(f"{await ws.recv()}{await ws.recv()}")
+        ws.send(str(await ws.recv()) + str(await ws.recv()))
         ws.close(1000)
 
     async with serving(ping) as server:

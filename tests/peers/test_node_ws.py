@@ -70,11 +70,11 @@ SERVERS: dict[str, tuple[Any, Any, str]] = {
     # their perMessageDeflate, our compression, what both say
     "off": (False, True, ""),
     "refused by us": (True, False, ""),
-    "on": (True, True, "permessage-deflate; client_max_window_bits=12"),
+    "on": (True, True, "permessage-deflate"),
     "no contexts": (
         {"serverNoContextTakeover": True, "clientNoContextTakeover": True},
         True,
-        "permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits=12",
+        "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
     ),
     "their windows": (
         {"clientMaxWindowBits": 10},
@@ -89,7 +89,7 @@ SERVERS: dict[str, tuple[Any, Any, str]] = {
     "everything, however short": (
         {"threshold": 0},
         Compression(threshold=0),
-        "permessage-deflate; client_max_window_bits=12",
+        "permessage-deflate",
     ),
 }
 

@@ -8,7 +8,7 @@ use super::{
     Headers,
     body::BodyStart,
     extensions::{self, Extensions, ExtensionsError},
-    head::{HandshakeLimits, Head, HeadError, HeadReader},
+    head::{HandshakeLimits, Head, HeadError, HeadReader, starts_a_response},
     headers::{RequestError, check, has_member, is_token, owned, single, values, write},
 };
 use crate::proto::deflate::{DeflateConfig, Negotiated};
@@ -363,12 +363,11 @@ impl ResponseParser {
 
 /// Fails at the first byte that shows that this is not HTTP/1.
 fn check_start(bytes: &[u8]) -> Result<(), HandshakeError> {
-    // Line breaks before the status line are skipped.
-    let breaks = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-    let start = &bytes[breaks..];
-    if start.iter().zip(b"HTTP/1.").all(|(found, expected)| found == expected) {
+    if starts_a_response(bytes) {
         return Ok(());
     }
+    let breaks = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let start = &bytes[breaks..];
     let start = String::from_utf8_lossy(&start[..start.len().min(32)]).into_owned();
     Err(HandshakeError::NotHttp { start })
 }

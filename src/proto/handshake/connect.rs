@@ -7,7 +7,7 @@ use super::{
     Headers, RequestError,
     body::BodyStart,
     client::USER_AGENT,
-    head::{HandshakeLimits, Head, HeadError, HeadReader},
+    head::{HandshakeLimits, Head, HeadError, HeadReader, starts_a_response},
     headers::{check, owned, write},
 };
 
@@ -103,11 +103,16 @@ impl TunnelParser {
     /// Adds bytes read from the proxy.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Tunnel, TunnelError> {
         match &mut self.0 {
-            State::Head(reader) => match reader.feed(bytes)? {
-                Some(head) => self.head(head),
-                None if b"HTTP/".starts_with(reader.bytes().get(..5).unwrap_or(reader.bytes())) => Ok(Tunnel::Waiting),
-                None => Err(not_http(reader.bytes())),
-            },
+            State::Head(reader) => {
+                let fed = reader.feed(bytes);
+                if !starts_a_response(reader.bytes()) {
+                    return Err(not_http(reader.bytes()));
+                }
+                match fed? {
+                    Some(head) => self.head(head),
+                    None => Ok(Tunnel::Waiting),
+                }
+            }
             State::Body { body, .. } => {
                 if body.feed(bytes) {
                     return Err(self.eof());
@@ -134,7 +139,7 @@ impl TunnelParser {
         let Head { bytes, headers, rest } = head;
         let mut parsed = vec![httparse::EMPTY_HEADER; headers];
         let mut response = httparse::Response::new(&mut parsed);
-        if response.parse(&bytes).is_err() {
+        if !starts_a_response(&bytes) || response.parse(&bytes).is_err() {
             return Err(not_http(&bytes));
         }
         let Some(status) = response.code else { return Err(not_http(&bytes)) };
@@ -207,6 +212,7 @@ mod tests {
             "HTTP/1.0 200 OK\r\nProxy-Agent: x\r\n\r\n",
             "HTTP/1.1 204 \r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+            "\r\nHTTP/1.1 100 Continue\r\n\r\n\nHTTP/1.1 200 OK\r\n\r\n",
         ] {
             assert_eq!(read(answer), Ok(Tunnel::Open), "{answer}");
             assert_eq!(TunnelParser::default().feed(answer.as_bytes()), Ok(Tunnel::Open), "{answer}");

@@ -74,9 +74,9 @@ impl HeadReader {
         Self { limits, bytes: Vec::new(), scanned: 0, line_start: 0, lines: 0 }
     }
 
-    /// What has arrived.
+    /// What has arrived, after an error up to the byte that exceeds the limit.
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[..self.scanned]
     }
 
     /// Adds bytes; gives the head once the empty line that ends it is among them. The reader is then
@@ -85,12 +85,9 @@ impl HeadReader {
         self.bytes.extend_from_slice(bytes);
         while let Some(at) = self.bytes[self.scanned..].iter().position(|byte| *byte == b'\n') {
             let end = self.scanned + at;
-            let line = &self.bytes[self.line_start..end];
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let (empty, len) = (line.is_empty(), line.len());
             self.scanned = end + 1;
-            self.check_head(self.scanned)?;
-            self.check_line(len)?;
+            self.check(end)?;
+            let empty = matches!(&self.bytes[self.line_start..end], [] | [b'\r']);
             self.line_start = self.scanned;
             if !empty {
                 self.lines += 1;
@@ -105,28 +102,35 @@ impl HeadReader {
             }
         }
         self.scanned = self.bytes.len();
-        // The last byte may be the CR of the line break.
-        let open = &self.bytes[self.line_start..];
-        self.check_line(open.strip_suffix(b"\r").unwrap_or(open).len())?;
-        self.check_head(self.scanned)?;
+        self.check(self.scanned)?;
         Ok(None)
     }
 
-    fn check_line(&self, len: usize) -> Result<(), HeadError> {
-        let limit = self.limits.max_line;
-        if len > limit {
-            return Err(HeadError::Line { line: self.lines + 1, limit });
+    /// Checks the limits up to `scanned`, where the line that began last has come to `end`. Of two limits the one is
+    /// named that the bytes exceed first, however they were cut.
+    fn check(&mut self, end: usize) -> Result<(), HeadError> {
+        let HandshakeLimits { max_line, max_head, .. } = self.limits;
+        let line = &self.bytes[self.line_start..end];
+        if line.strip_suffix(b"\r").unwrap_or(line).len() > max_line {
+            // A CR may be that of the line break: then the byte behind it shows that the line goes on.
+            let shown = self.line_start + max_line + usize::from(line.get(max_line) == Some(&b'\r'));
+            if shown <= max_head {
+                self.scanned = shown + 1;
+                return Err(HeadError::Line { line: self.lines + 1, limit: max_line });
+            }
+        }
+        if self.scanned > max_head {
+            self.scanned = max_head + 1;
+            return Err(HeadError::Head { limit: max_head });
         }
         Ok(())
     }
+}
 
-    fn check_head(&self, len: usize) -> Result<(), HeadError> {
-        let limit = self.limits.max_head;
-        if len > limit {
-            return Err(HeadError::Head { limit });
-        }
-        Ok(())
-    }
+/// False as soon as a byte shows that this is no response of HTTP/1. Line breaks before it are skipped.
+pub(super) fn starts_a_response(bytes: &[u8]) -> bool {
+    let start = bytes.iter().skip_while(|byte| matches!(byte, b'\r' | b'\n'));
+    start.zip(b"HTTP/1.").all(|(found, expected)| found == expected)
 }
 
 #[cfg(test)]
@@ -179,5 +183,18 @@ mod tests {
         let head = |n: usize| format!("{}\r\n{}\r\n\r\n", "\r\n".repeat(30), "x".repeat(n));
         assert!(read(limits, head(4).as_bytes()).unwrap().is_some());
         assert_eq!(read(limits, head(5).as_bytes()), Err(HeadError::Head { limit: 70 }));
+    }
+
+    #[test]
+    fn of_two_limits_the_one_exceeded_first_is_named() {
+        let limits = HandshakeLimits { max_line: 20, max_headers: 3, max_head: 40 };
+        let lines = |first: usize, end: &str| format!("{}\n{}{end}", "x".repeat(first), "y".repeat(40));
+        for end in ["", "\r\n", "\n"] {
+            let line = Err(HeadError::Line { line: 2, limit: 20 });
+            assert_eq!(read(limits, lines(19, end).as_bytes()), line, "byte 41 shows both");
+            assert_eq!(read(limits, lines(20, end).as_bytes()), Err(HeadError::Head { limit: 40 }));
+        }
+        let text = format!("{}\n{}\r\ry\n", "x".repeat(18), "y".repeat(20));
+        assert_eq!(read(limits, text.as_bytes()), Err(HeadError::Line { line: 2, limit: 20 }));
     }
 }

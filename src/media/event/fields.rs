@@ -34,7 +34,7 @@ impl Kind {
 }
 
 /// Text, borrowed where it can be. (`Option<Cow<str>>` does not borrow in serde.)
-struct Text<'a>(Cow<'a, str>);
+pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -56,7 +56,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 }
 
 /// A whole number, also as a string or with a zero fraction (`1.0`).
-struct Number(u64);
+pub(super) struct Number(u64);
 
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -81,13 +81,13 @@ impl<'de> Deserialize<'de> for Number {
 }
 
 /// The whole number that a float stands for, as far as floats are exact (2^53).
-pub(super) fn whole(number: f64) -> Option<u64> {
+fn whole(number: f64) -> Option<u64> {
     let exact = (0.0..=9_007_199_254_740_992.0).contains(&number) && number.fract() == 0.0;
     exact.then_some(number as u64)
 }
 
 /// A `u32` in the same forms.
-struct SmallNumber(u32);
+pub(super) struct SmallNumber(u32);
 
 impl<'de> Deserialize<'de> for SmallNumber {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

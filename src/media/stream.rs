@@ -14,6 +14,10 @@ use super::silence::{SilenceClock, SilenceConfig};
 /// A tick that is later than this does not catch up: the time grid starts anew at that tick.
 pub const CATCH_UP: Duration = Duration::from_millis(200);
 
+/// Samples for which room is kept between chunks. What a longer chunk took is given back with it, so that one long
+/// message to each stream of a connection does not take its size many times.
+const KEPT: usize = 8 * 1024;
+
 /// How one stream is played.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StreamConfig {
@@ -205,6 +209,9 @@ impl Stream {
         } else {
             self.playout.push(chunk, &self.decoded)
         };
+        if self.decoded.capacity() > KEPT {
+            self.decoded = Vec::new();
+        }
         self.counters.duplicates += u64::from(pushed.duplicate);
         self.counters.reordered += u64::from(pushed.reordered);
         self.counters.discarded_samples += pushed.discarded as u64;

@@ -22,6 +22,9 @@ impl Default for StreamsConfig {
     }
 }
 
+/// Bytes for which room is kept between payloads; what a longer one took is given back with it.
+const KEPT: usize = 16 * 1024;
+
 /// What became of a media event.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Applied {
@@ -129,7 +132,8 @@ impl StreamsCounters {
     fn add(&mut self, stream: &Stream) {
         let counters = stream.counters();
         self.received += counters.received;
-        self.lost += counters.lost;
+        // Two numbers that a peer makes up are enough for as many as there are.
+        self.lost = self.lost.saturating_add(counters.lost);
         self.duplicates += counters.duplicates;
         self.discarded +=
             Duration::from_secs_f64(counters.discarded_samples as f64 / f64::from(stream.encoding().sample_rate()));
@@ -192,7 +196,9 @@ impl Streams {
                 .and_then(|()| Ok(entry.stream.push(now, media.chunk, media.timestamp, &payload)?))
                 .map(|_| Applied::Audio),
         };
-        self.payload = payload;
+        if payload.capacity() <= KEPT {
+            self.payload = payload;
+        }
         result
     }
 

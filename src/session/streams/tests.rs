@@ -133,3 +133,27 @@ fn a_connection_that_goes_ends_what_was_playing() {
     assert_eq!(ended, [("a".to_owned(), 40)]);
     assert_eq!(streams.next_deadline(), None);
 }
+
+#[test]
+fn chunks_said_to_be_lost_are_counted_up_to_the_most_there_is() {
+    let mut streams = Streams::new(StreamsConfig::default());
+    let now = Instant::now();
+    for tag in ["a", "b"] {
+        apply(&mut streams, now, &start(tag)).unwrap();
+        apply(&mut streams, now, &media(tag, 0)).unwrap();
+        apply(&mut streams, now, &media(tag, u64::MAX)).unwrap();
+    }
+    assert_eq!(streams.counters().lost, u64::MAX);
+}
+
+#[test]
+fn a_long_chunk_leaves_no_more_than_what_can_be_played_of_it() {
+    let mut streams = Streams::new(StreamsConfig::default());
+    let now = Instant::now();
+    apply(&mut streams, now, &start("a")).unwrap();
+    let payload = base64_simd::STANDARD.encode_to_string(vec![1; 4 << 20]);
+    let long = format!(r#"{{"event":"media","media":{{"tag":"a","payload":"{payload}"}}}}"#);
+    apply(&mut streams, now, &long).unwrap();
+    assert_eq!(streams.payload.capacity(), 0);
+    assert_eq!(streams.entries[0].stream.buffered(), Duration::from_secs(10));
+}

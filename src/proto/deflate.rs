@@ -243,6 +243,9 @@ impl Inflater {
     /// Inflates from the start of `input`, which is moved on, and appends a piece to `out`, up to
     /// `limit` bytes in all. True if there is more to do. What was appended before an error is as
     /// good as any.
+    ///
+    /// A peer that refers back further than its window is noticed only where its bytes came in more
+    /// than one piece: zlib looks back into what the same call has put out, too.
     pub(super) fn step(&mut self, input: &mut &[u8], limit: usize, out: &mut Vec<u8>) -> Result<bool, ProtocolError> {
         let context = match &mut self.context {
             Some(context) => context,

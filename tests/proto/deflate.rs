@@ -1,92 +1,21 @@
-//! Properties of permessage-deflate through the public interface: whatever was agreed, what one side
+//! Properties of permessage-deflate: whatever was agreed, what one side
 //! sends the other reads, however the bytes are cut; and nothing that is received takes more memory
 //! than the limit.
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
-};
-
 use proptest::{collection::vec, prelude::*, sample::Index};
 use voxwire::proto::{
-    DeflateConfig, Input, Kind, Limits, Message, Negotiated, ProtocolError, Receiver, Role, Sender,
-    handshake::{ClientRequest, Extensions, HandshakeLimits, RequestParser, ResponseParser},
+    DeflateConfig, Input, Kind, Limits, Negotiated, ProtocolError, Receiver, Role, Sender,
+    handshake::{ClientRequest, HandshakeLimits, RequestParser, ResponseParser},
 };
 
-/// Counts what this thread holds, and the most that it held.
-struct Counting;
-
-thread_local! {
-    static HELD: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
-}
-
-fn count(plus: usize, minus: usize) {
-    // A thread that ends may free more after its cell is gone.
-    let _ = HELD.try_with(|held| {
-        let now = (held.get().0 + plus).saturating_sub(minus);
-        held.set((now, held.get().1.max(now)));
-    });
-}
-
-// SAFETY: everything is done by the system's allocator; counting does not allocate.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size(), 0);
-        // SAFETY: as promised by the caller.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        count(0, layout.size());
-        // SAFETY: as promised by the caller.
-        unsafe { System.dealloc(place, layout) }
-    }
-
-    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size, layout.size());
-        // SAFETY: as promised by the caller.
-        unsafe { System.realloc(place, layout, size) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
-/// What was received, without borrows.
-#[derive(Clone, Debug, PartialEq)]
-enum Got {
-    Text(String),
-    Binary(Vec<u8>),
-    Control(Vec<u8>),
-    Error(ProtocolError),
-}
-
-fn feed(receiver: &mut Receiver, chunk: &[u8]) -> Vec<Got> {
-    let (mut chunk, mut all) = (chunk.to_vec(), Vec::new());
-    let mut input = Input::new(&mut chunk);
-    loop {
-        all.push(match receiver.next(&mut input) {
-            Ok(None) => return all,
-            Ok(Some(Message::Text(text))) => Got::Text(text.into_string()),
-            Ok(Some(Message::Binary(payload))) => Got::Binary(payload.into_vec()),
-            Ok(Some(Message::Ping(payload) | Message::Pong(payload))) => Got::Control(payload.to_vec()),
-            Ok(Some(Message::Close(_))) => Got::Control(b"close".to_vec()),
-            Err(error) => Got::Error(error),
-        });
-    }
-}
+use crate::{
+    generate::{pieces, send, sent},
+    memory::Watch,
+    wire::{Got, Reading},
+};
 
 fn receive<'c>(to: Role, agreed: &Negotiated, limits: Limits, chunks: impl IntoIterator<Item = &'c [u8]>) -> Vec<Got> {
-    let mut receiver = Receiver::with_deflate(to, limits, Some(agreed));
-    chunks.into_iter().flat_map(|chunk| feed(&mut receiver, chunk)).collect()
-}
-
-fn pieces<'b>(bytes: &'b [u8], cuts: &[Index]) -> Vec<&'b [u8]> {
-    let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
-    ends.push(bytes.len());
-    ends.sort_unstable();
-    let mut start = 0;
-    ends.into_iter().map(|end| &bytes[std::mem::replace(&mut start, end)..end]).collect()
+    Reading { role: to, limits, agreed: Some(agreed) }.receive(chunks)
 }
 
 fn config() -> impl Strategy<Value = DeflateConfig> {
@@ -123,95 +52,6 @@ fn agree(client: DeflateConfig, server: DeflateConfig) -> [Negotiated; 2] {
     [of_client, of_server]
 }
 
-/// Something to send.
-#[derive(Clone, Debug)]
-enum Send {
-    Text(String),
-    Binary(Vec<u8>),
-    Uncompressed(String),
-    Fragments(Kind, String, Vec<Index>),
-    Ping(Vec<u8>),
-    Release,
-}
-
-/// Texts that repeat themselves and each other, with characters of every length.
-fn text() -> impl Strategy<Value = String> {
-    let word =
-        prop_oneof![Just("one".to_owned()), Just("\u{fc}ber".to_owned()), Just("\u{1f600}".to_owned()), "\\PC{0,9}"];
-    prop_oneof![
-        4 => vec(word, 0..60).prop_map(|words| words.join(" ")),
-        1 => ("\\PC{1,3}", 0..9000_usize).prop_map(|(piece, count)| piece.repeat(count)),
-    ]
-}
-
-fn bytes() -> impl Strategy<Value = Vec<u8>> {
-    let noise =
-        |seed: u32, size: u32| (0..size).map(|i| ((i ^ seed).wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    prop_oneof![
-        vec(any::<u8>(), 0..200),
-        (any::<u32>(), 0..70_000_u32).prop_map(move |(seed, size)| noise(seed, size)),
-        (0..200_000_usize, any::<u8>()).prop_map(|(size, byte)| vec![byte; size]),
-    ]
-}
-
-fn send() -> impl Strategy<Value = Send> {
-    prop_oneof![
-        3 => text().prop_map(Send::Text),
-        2 => bytes().prop_map(Send::Binary),
-        1 => text().prop_map(Send::Uncompressed),
-        3 => (prop_oneof![Just(Kind::Text), Just(Kind::Binary)], text(), vec(any::<Index>(), 0..5))
-            .prop_map(|(kind, text, cuts)| Send::Fragments(kind, text, cuts)),
-        1 => vec(any::<u8>(), 0..=125).prop_map(Send::Ping),
-        1 => Just(Send::Release),
-    ]
-}
-
-fn sent(role: Role, agreed: &Negotiated, sends: &[Send]) -> (Vec<u8>, Vec<Got>) {
-    let (mut sender, mut out, mut expected) = (Sender::with_deflate(role, Some(agreed)), Vec::new(), Vec::new());
-    for send in sends {
-        match send {
-            Send::Text(text) => {
-                sender.text(text, &mut out).unwrap();
-                expected.push(Got::Text(text.clone()));
-            }
-            Send::Binary(payload) => {
-                sender.binary(payload, &mut out).unwrap();
-                expected.push(Got::Binary(payload.clone()));
-            }
-            Send::Uncompressed(text) => {
-                let before = out.len();
-                sender.text_uncompressed(text, &mut out).unwrap();
-                assert_eq!(out[before], 0x81);
-                expected.push(Got::Text(text.clone()));
-            }
-            Send::Ping(payload) => {
-                sender.ping(payload, &mut out).unwrap();
-                expected.push(Got::Control(payload.clone()));
-            }
-            Send::Release => {
-                sender.release();
-                assert!(!sender.holds_context());
-            }
-            Send::Fragments(kind, text, cuts) => {
-                let pieces = pieces(text.as_bytes(), cuts);
-                for (index, piece) in pieces.iter().enumerate() {
-                    let (first, last) = (index == 0, index + 1 == pieces.len());
-                    sender.fragment(*kind, piece, first, last, &mut out).unwrap();
-                    if !last {
-                        sender.ping(&[index as u8], &mut out).unwrap();
-                        expected.push(Got::Control(vec![index as u8]));
-                    }
-                }
-                expected.push(match kind {
-                    Kind::Text => Got::Text(text.clone()),
-                    Kind::Binary => Got::Binary(text.as_bytes().to_vec()),
-                });
-            }
-        }
-    }
-    (out, expected)
-}
-
 /// Both directions, with the side of each.
 fn directions([client, server]: [Negotiated; 2]) -> [(Role, Negotiated, Role, Negotiated); 2] {
     [(Role::Client, client, Role::Server, server), (Role::Server, server, Role::Client, client)]
@@ -225,7 +65,7 @@ proptest! {
         cuts in vec(any::<Index>(), 0..8),
     ) {
         for (from, agreed, to, theirs) in directions(agree(client, server)) {
-            let (wire, expected) = sent(from, &agreed, &sends);
+            let (wire, expected) = sent(from, Some(&agreed), &sends);
             let read = receive(to, &theirs, Limits::default(), pieces(&wire, &cuts));
             prop_assert_eq!(&read, &expected);
             if wire.len() < 5000 {
@@ -245,16 +85,15 @@ proptest! {
         let open = DeflateConfig { threshold: 0, server_max_window_bits: 15, client_max_window_bits: 15, ..DeflateConfig::for_role(Role::Client) };
         let limits = Limits { max_message_size: limit, max_fragments: 3 };
         for (from, agreed, to, theirs) in directions(agree(open, open)) {
-            let (mut wire, _) = sent(from, &agreed, &sends);
+            let (mut wire, _) = sent(from, Some(&agreed), &sends);
             wire.truncate(6000);
             for (at, byte) in &damage {
                 if !wire.is_empty() {
                     *at.get_mut(&mut wire) = *byte;
                 }
             }
-            let whole = receive(to, &theirs, limits, [wire.as_slice()]);
-            prop_assert_eq!(&whole, &receive(to, &theirs, limits, pieces(&wire, &cuts)));
-            prop_assert_eq!(&whole, &receive(to, &theirs, limits, wire.chunks(1)));
+            let reading = Reading { role: to, limits, agreed: Some(&theirs) };
+            reading.receive_in_all_ways(&wire, pieces(&wire, &cuts));
         }
     }
 
@@ -269,30 +108,9 @@ proptest! {
         let limits = Limits { max_message_size: 1000, ..Limits::default() };
         let mut wire = vec![if text { 0xc1 } else { 0xc2 }, payload.len() as u8];
         wire.extend_from_slice(&payload);
-        let whole = receive(Role::Client, &agreed, limits, [wire.as_slice()]);
-        prop_assert_eq!(&whole, &receive(Role::Client, &agreed, limits, pieces(&wire, &cuts)));
-        prop_assert_eq!(&whole, &receive(Role::Client, &agreed, limits, wire.chunks(1)));
-        for got in whole {
-            match got {
-                Got::Text(text) => prop_assert!(text.len() <= 1000),
-                Got::Binary(payload) => prop_assert!(payload.len() <= 1000),
-                Got::Error(error) => prop_assert!([1002, 1007, 1009].contains(&error.close_code())),
-                Got::Control(_) => prop_assert!(false),
-            }
-        }
-    }
-
-    #[test]
-    fn any_header_of_extensions_reads_back_or_is_refused(
-        value in prop_oneof!["[a-c;=, \"\\\\]{0,24}", "\\PC{0,24}", "permessage-deflate; [a-z_]{0,9}=?[0-9\"]{0,4}"],
-    ) {
-        match Extensions::parse([value.as_str()]) {
-            Ok(read) => {
-                let again = Extensions::parse([read.to_string().as_str()]);
-                prop_assert_eq!(again, Ok(read));
-            }
-            Err(error) => prop_assert!(error.position <= value.len(), "{error}"),
-        }
+        let reading = Reading { role: Role::Client, limits, agreed: Some(&agreed) };
+        let whole = reading.receive_in_all_ways(&wire, pieces(&wire, &cuts));
+        prop_assert!(whole.iter().all(|got| matches!(got, Got::Text(_) | Got::Binary(_) | Got::Error(_))));
     }
 }
 
@@ -348,8 +166,8 @@ fn a_gibibyte_of_zeros_stays_within_the_limit() {
         for chunk in [64 * 1024, 1000, wire.len()] {
             let mut receiver = Receiver::with_deflate(Role::Client, limits, Some(&agreed));
             let mut part = vec![0; chunk];
-            let (before, mut error, mut fed) = (HELD.get().0, None, 0);
-            HELD.set((before, before));
+            let (mut error, mut fed) = (None, 0);
+            let watch = Watch::start();
             for piece in wire.chunks(chunk) {
                 part[..piece.len()].copy_from_slice(piece);
                 fed += piece.len();
@@ -362,11 +180,11 @@ fn a_gibibyte_of_zeros_stays_within_the_limit() {
                     }
                 }
             }
-            let (held, most) = HELD.get();
+            let (held, peak) = (watch.held(), watch.peak());
             assert_eq!(error, Some(ProtocolError::MessageTooBig { limit, size: limit as u64 + 1 }));
             assert_eq!(error.map(|error| error.close_code()), Some(1009));
-            assert!(most - before <= limit + 1024, "{} bytes above the limit", most - before - limit);
-            assert_eq!(held, before, "memory held after the error");
+            assert!(peak <= limit + 1024, "{peak} bytes, limit {limit}");
+            assert_eq!(held, 0, "memory held after the error");
             assert!(!receiver.holds_context());
             // It fails at the chunk that takes it over the limit, not at the end.
             assert!(chunk == wire.len() || fed < 8 * 1024 + chunk, "{fed}");
@@ -429,9 +247,10 @@ fn bad_text_fails_at_the_byte_that_shows_it() {
     Sender::with_deflate(Role::Server, Some(&theirs)).binary(&payload, &mut wire).unwrap();
     wire[0] = 0xc1;
     let bad = wire.windows(2).position(|two| two == b"\xf4\x90").unwrap() + 1;
-    let mut receiver = Receiver::with_deflate(Role::Client, Limits::default(), Some(&agreed));
-    assert_eq!(feed(&mut receiver, &wire[..bad]), []);
-    assert_eq!(feed(&mut receiver, &wire[bad..=bad]), [Got::Error(ProtocolError::TextNotUtf8)]);
+    let reading = Reading { role: Role::Client, limits: Limits::default(), agreed: Some(&agreed) };
+    let mut receiver = reading.receiver();
+    assert_eq!(reading.feed(&mut receiver, &wire[..bad]), []);
+    assert_eq!(reading.feed(&mut receiver, &wire[bad..=bad]), [Got::Error(ProtocolError::TextNotUtf8)]);
     assert_eq!((receiver.held(), receiver.holds_context()), (0, false));
 
     // Cut off inside a character; and the same rule first in whatever pieces it comes.
@@ -454,9 +273,10 @@ fn compressed_without_agreement_or_in_the_wrong_place() {
     let open = DeflateConfig::for_role(Role::Client);
     let [agreed, _] = agree(open, open);
     let hello = b"\xf2\x48\xcd\xc9\xc9\x07\x00";
-    let mut receiver = Receiver::new(Role::Client, Limits::default());
+    let reading = Reading { role: Role::Client, limits: Limits::default(), agreed: None };
+    let mut receiver = reading.receiver();
     let error = Got::Error(ProtocolError::ReservedBits { bits: 0b100 });
-    assert_eq!(feed(&mut receiver, &frame(0xc1, hello)), [error]);
+    assert_eq!(reading.feed(&mut receiver, &frame(0xc1, hello)), [error]);
     for (wire, opcode) in [
         ([frame(0x41, &hello[..3]), frame(0xc0, &hello[3..])].concat(), 0),
         ([frame(0x01, b"He"), frame(0xc0, b"llo")].concat(), 0),
@@ -471,7 +291,7 @@ fn compressed_without_agreement_or_in_the_wrong_place() {
     // A control frame within a compressed message is as it is, and an uncompressed message may follow.
     let wire = [frame(0x41, &hello[..3]), frame(0x89, hello), frame(0x80, &hello[3..]), frame(0x81, b"Hello")].concat();
     let hello_text = || Got::Text("Hello".into());
-    let expected = [Got::Control(hello.to_vec()), hello_text(), hello_text()];
+    let expected = [Got::Ping(hello.to_vec()), hello_text(), hello_text()];
     assert_eq!(receive(Role::Client, &agreed, Limits::default(), [wire.as_slice()]), expected);
     assert_eq!(receive(Role::Client, &agreed, Limits::default(), wire.chunks(1)), expected);
 }

@@ -6,9 +6,11 @@ VENV := .venv
 PY := $(VENV)/bin/python
 MIN_PYTHON := 3.11
 MIN_RUST := 1.95
+# Of `make fuzz`, for each target.
+MINUTES ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: autobahn peers help toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python clean
+.PHONY: autobahn fuzz peers help toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -35,6 +37,7 @@ test: develop lint types rust-test python-test ## everything that must hold befo
 
 lint: $(VENV)/.ready ## formatting, clippy, ruff, the layers
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --quiet --locked --all-targets --features net -- -D warnings
 	cargo clippy --quiet --locked --lib --features python -- -D warnings
 	cargo check --quiet --locked --no-default-features
@@ -58,6 +61,9 @@ peers: ## install the browsers, servers and proxies that tests/peers runs agains
 
 autobahn: develop ## Autobahn|Testsuite, all cases in both roles (needs a Python 2.7); ARGS="--cases 7 --role client"
 	$(PY) tests/autobahn/run.py $(ARGS)
+
+fuzz: toolchain ## fuzz the sans-IO layers; MINUTES=10 for each target, TARGET=frames for one
+	MINUTES=$(MINUTES) TARGET=$(TARGET) sh tools/fuzz.sh
 
 wheel: $(VENV)/.ready ## build the wheel, install it into an empty environment, try it there
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/maturin build --release --quiet --locked --out dist

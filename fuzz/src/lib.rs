@@ -1,0 +1,12 @@
+//! What each fuzz target does with one input. Also run by `tests/corpus.rs` over the committed inputs, so nothing
+//! here knows the fuzzer.
+
+pub mod deflate;
+pub mod frames;
+pub mod handshake;
+pub mod input;
+pub mod media;
+#[path = "../../tests/support/memory.rs"]
+pub mod memory;
+#[path = "../../tests/support/wire.rs"]
+pub mod wire;

@@ -287,15 +287,20 @@ fn longest_distance(stream: &[u8]) -> usize {
     longest
 }
 
-#[test]
-fn nothing_sent_refers_back_beyond_the_window_that_was_agreed() {
-    // Repeats at every distance: the more a window allows, the farther it will refer back.
+/// Repeats at every distance: the more a window allows, the farther what is sent will refer back.
+fn repeats() -> Vec<u8> {
     let mut text = Vec::new();
     let mut state = 1_u32;
     for _ in 0..4000 {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         text.extend_from_slice(format!("{} ", state >> 23).as_bytes());
     }
+    text
+}
+
+#[test]
+fn nothing_sent_refers_back_beyond_the_window_that_was_agreed() {
+    let text = repeats();
     for bits in WINDOW_BITS {
         let mut longest = 0;
         for (level, mem_level) in [(1, 1), (3, 9), (4, 5), (6, 5), (9, 9)] {
@@ -321,15 +326,19 @@ fn nothing_sent_refers_back_beyond_the_window_that_was_agreed() {
 
 #[test]
 fn what_we_send_keeps_to_our_own_window_where_a_larger_one_was_agreed() {
-    let config = DeflateConfig::for_role(Role::Client);
-    let more = Negotiated { client_max_window_bits: Some(15), ..agreed(config) };
-    let (mut deflater, mut stream) = (more.deflater(Role::Client), Vec::new());
-    let text: String = (0..4000_u32).map(|n| format!("{} ", n.wrapping_mul(2_654_435_761) >> 23)).collect();
-    for message in text.as_bytes().chunks(1100) {
-        stream.extend(deflater.compress(message, true).unwrap());
-        stream.extend(TAIL);
-    }
-    assert!(longest_distance(&stream) <= 1 << config.own_max_window_bits);
+    let text = repeats();
+    let longest = |own_max_window_bits| {
+        let config = DeflateConfig { own_max_window_bits, ..DeflateConfig::for_role(Role::Client) };
+        let more = Negotiated { client_max_window_bits: Some(15), ..agreed(config) };
+        let (mut deflater, mut stream) = (more.deflater(Role::Client), Vec::new());
+        for message in text.chunks(1100) {
+            stream.extend(deflater.compress(message, true).unwrap());
+            stream.extend(TAIL);
+        }
+        longest_distance(&stream)
+    };
+    assert!(longest(12) <= 1 << 12);
+    assert!(longest(15) > 1 << 12);
 }
 
 #[test]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from os import PathLike, fspath
 from typing import Any, TypeAlias
 
-from .parameters import refuse
+from .parameters import refuse, stream_socket
 
 Place: TypeAlias = tuple[str, int, bool] | tuple[str, int | None] | int
 """What the core takes: host, port and whether to share it; the path of a Unix socket and its mode; a descriptor."""
-_FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 _MODES = 0o7777
 
 
@@ -69,23 +67,17 @@ def _path(value: Any) -> str:
 
 
 def _descriptor(value: Any) -> int:
-    if (
-        not isinstance(value, socket.socket)
-        or isinstance(value, ssl.SSLSocket)
-        or value.type != socket.SOCK_STREAM
-        or value.family not in _FAMILIES
-    ):
-        refuse("sock", value, "a TCP or Unix stream socket without TLS, or None")
+    sock = stream_socket("sock", value)
     try:
-        name = value.getsockname()
+        name = sock.getsockname()
     except OSError as error:
         refuse("sock", value, f"a bound socket ({error.strerror})")
-    if not name or (value.family != socket.AF_UNIX and not name[1]):
+    if not name or (sock.family != socket.AF_UNIX and not name[1]):
         refuse("sock", value, "a bound socket")
     try:
-        value.getpeername()
+        sock.getpeername()
     except OSError:  # not connected, as it should be
         pass
     else:
         refuse("sock", value, "a socket that listens, not a connected one")
-    return value.fileno()
+    return sock.fileno()

@@ -244,18 +244,12 @@ def _pair(value: Any) -> bool:
 def _sock(value: Any) -> socket.socket | None:
     if value is None:
         return None
-    if (
-        not isinstance(value, socket.socket)
-        or isinstance(value, ssl.SSLSocket)
-        or value.type != socket.SOCK_STREAM
-        or value.family not in _FAMILIES
-    ):
-        refuse("sock", value, "a TCP or Unix stream socket without TLS, or None")
+    sock = stream_socket("sock", value)
     try:
-        value.getpeername()
+        sock.getpeername()
     except OSError as error:
         refuse("sock", value, f"a connected socket ({error.strerror})")
-    return value
+    return sock
 
 
 def _reconnect(value: Any, sock: Any) -> ReconnectPolicy | None:
@@ -268,6 +262,18 @@ def _reconnect(value: Any, sock: Any) -> ReconnectPolicy | None:
     if not callable(value) or isinstance(value, type) or iscoroutinefunction(value):
         refuse("reconnect", value, "True, False, a Backoff or another ReconnectPolicy: a function, not async")
     return cast("ReconnectPolicy", value)
+
+
+def stream_socket(field: str, value: Any) -> socket.socket:
+    """Answer the value, checked to be a stream socket which the core can use. Raises InvalidParameter."""
+    if (
+        not isinstance(value, socket.socket)
+        or isinstance(value, ssl.SSLSocket)
+        or value.type != socket.SOCK_STREAM
+        or value.family not in _FAMILIES
+    ):
+        refuse(field, value, "a TCP or Unix stream socket without TLS, or None")
+    return value
 
 
 def trace_name(identity: str) -> str:

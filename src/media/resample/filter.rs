@@ -84,22 +84,22 @@ impl Filter {
             unsafe { self.convolve_avx2(input, phase, count, out) };
             return;
         }
-        self.convolve_with(dot, |window, rows| rows.map(|row| dot(window, row)), input, phase, count, out);
+        self.convolve_with(dot, |windows, row| windows.map(|window| dot(window, row)), input, phase, count, out);
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     fn convolve_avx2(&self, input: &[f32], phase: usize, count: usize, out: &mut Vec<i16>) {
-        self.convolve_with(|w, row| avx2::dot(w, row), |w, rows| avx2::dot_pair(w, rows), input, phase, count, out);
+        self.convolve_with(|w, row| avx2::dot(w, row), |w, row| avx2::dot_four(w, row), input, phase, count, out);
     }
 
-    /// The loop over the outputs, with the sum of one output, and of two that share a window.
+    /// The loop over the outputs, with the sum of one output, and of four that share a phase.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "it must be compiled with the features of its caller")]
     fn convolve_with(
         &self,
         one: impl Fn(&Steps, &Steps) -> f32,
-        two: impl Fn(&Steps, [&Steps; 2]) -> [f32; 2],
+        four: impl Fn([&Steps; 4], &Steps) -> [f32; 4],
         input: &[f32],
         mut phase: usize,
         count: usize,
@@ -107,24 +107,34 @@ impl Filter {
     ) {
         let (whole, part) = (self.down / self.up, self.down % self.up);
         let row = |phase: usize| self.coefficients[phase * self.taps..][..self.taps].as_chunks().0;
+        let window = |position: usize| input[position..position + self.taps].as_chunks().0;
+        let made = out.len();
+        out.resize(made + count, 0);
+        let mut rest = &mut out[made..];
         let mut position = 0;
-        let mut made = out.len();
-        let end = made + count;
-        out.resize(end, 0);
-        while made < end {
-            let (window, _) = input[position..position + self.taps].as_chunks();
-            let next = phase + part;
-            if whole == 0 && next < self.up && made + 1 < end {
-                // Upwards, most windows serve two outputs: half the loads.
-                let sums = two(window, [row(phase), row(next)]);
-                out[made] = round(sums[0]);
-                made += 1;
-                phase = next;
-                out[made] = round(sums[1]);
-            } else {
-                out[made] = round(one(window, row(phase)));
+        // The phases come round every `up` outputs, `down` inputs further on. Four rounds at a time
+        // load each coefficient once for four outputs.
+        while rest.len() >= 4 * self.up {
+            let block;
+            (block, rest) = rest.split_at_mut(4 * self.up);
+            for place in 0..self.up {
+                let [second, third, fourth] = [self.down, 2 * self.down, 3 * self.down];
+                let windows =
+                    [window(position), window(position + second), window(position + third), window(position + fourth)];
+                for (round, sum) in four(windows, row(phase)).into_iter().enumerate() {
+                    block[place + round * self.up] = round_to_sample(sum);
+                }
+                position += whole;
+                phase += part;
+                if phase >= self.up {
+                    phase -= self.up;
+                    position += 1;
+                }
             }
-            made += 1;
+            position += 3 * self.down;
+        }
+        for sample in rest {
+            *sample = round_to_sample(one(window(position), row(phase)));
             position += whole;
             phase += part;
             if phase >= self.up {
@@ -150,8 +160,8 @@ fn dot(window: &Steps, row: &Steps) -> f32 {
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use std::arch::x86_64::{
-        __m256, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehdup_ps, _mm_movehl_ps, _mm256_add_ps,
-        _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_setzero_ps,
+        __m256, _mm_add_ps, _mm_storeu_ps, _mm256_add_ps, _mm256_castps256_ps128, _mm256_extractf128_ps,
+        _mm256_fmadd_ps, _mm256_hadd_ps, _mm256_loadu_ps, _mm256_setzero_ps,
     };
 
     use super::{LANES, Steps};
@@ -165,22 +175,41 @@ mod avx2 {
             low = _mm256_fmadd_ps(samples.0, row.0, low);
             high = _mm256_fmadd_ps(samples.1, row.1, high);
         }
-        sum(low, high)
+        let sum = _mm256_add_ps(low, high);
+        sums([sum; 4])[0]
     }
 
+    /// What `dot` gives for each of the windows, to the bit.
     #[target_feature(enable = "avx2,fma")]
     #[inline]
-    pub fn dot_pair(window: &Steps, rows: [&Steps; 2]) -> [f32; 2] {
-        let (mut low, mut high) = (_mm256_setzero_ps(), _mm256_setzero_ps());
-        let (mut low2, mut high2) = (_mm256_setzero_ps(), _mm256_setzero_ps());
-        for ((samples, row), row2) in window.iter().zip(rows[0]).zip(rows[1]) {
-            let (samples, row, row2) = (load(samples), load(row), load(row2));
-            low = _mm256_fmadd_ps(samples.0, row.0, low);
-            high = _mm256_fmadd_ps(samples.1, row.1, high);
-            low2 = _mm256_fmadd_ps(samples.0, row2.0, low2);
-            high2 = _mm256_fmadd_ps(samples.1, row2.1, high2);
+    pub fn dot_four(windows: [&Steps; 4], row: &Steps) -> [f32; 4] {
+        let (mut low, mut high) = ([_mm256_setzero_ps(); 4], [_mm256_setzero_ps(); 4]);
+        for (step, row) in row.iter().enumerate() {
+            let row = load(row);
+            for (index, window) in windows.into_iter().enumerate() {
+                let samples = load(&window[step]);
+                low[index] = _mm256_fmadd_ps(samples.0, row.0, low[index]);
+                high[index] = _mm256_fmadd_ps(samples.1, row.1, high[index]);
+            }
         }
-        [sum(low, high), sum(low2, high2)]
+        // No `map`: its closure could not be inlined, for `map` lacks the features.
+        for (low, high) in low.iter_mut().zip(high) {
+            *low = _mm256_add_ps(*low, high);
+        }
+        sums(low)
+    }
+
+    /// The sum of each register's eight floats.
+    #[target_feature(enable = "avx2,fma")]
+    #[inline]
+    fn sums(eights: [__m256; 4]) -> [f32; 4] {
+        let [a, b, c, d] = eights;
+        let halves = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+        let sums = _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps::<1>(halves));
+        let mut four = [0.0; 4];
+        // SAFETY: there is room for the four floats; an unaligned store asks no more.
+        unsafe { _mm_storeu_ps(four.as_mut_ptr(), sums) };
+        four
     }
 
     #[target_feature(enable = "avx2,fma")]
@@ -190,20 +219,11 @@ mod avx2 {
         // SAFETY: both halves are 8 floats long; an unaligned load asks no more.
         unsafe { (_mm256_loadu_ps(low.as_ptr()), _mm256_loadu_ps(high.as_ptr())) }
     }
-
-    #[target_feature(enable = "avx2,fma")]
-    #[inline]
-    fn sum(low: __m256, high: __m256) -> f32 {
-        let eight = _mm256_add_ps(low, high);
-        let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
-        let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-        _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
-    }
 }
 
 /// The nearest sample, ties to even; saturates.
 #[inline]
-fn round(value: f32) -> i16 {
+fn round_to_sample(value: f32) -> i16 {
     // 1.5 * 2^23: adding it leaves no bits for a fraction, and the hardware rounds. No CPU feature
     // needed, where `round_ties_even` calls a function without SSE4.1.
     const NO_FRACTION: f32 = 12_582_912.0;
@@ -247,8 +267,8 @@ mod tests {
             let filter = between(from, to).expect("a known pair").expect("different rates");
             let (mut simd, mut plain) = (vec![], vec![]);
             filter.convolve(&input, 0, 500, &mut simd);
-            let pair = |window: &Steps, rows: [&Steps; 2]| rows.map(|row| dot(window, row));
-            filter.convolve_with(dot, pair, &input, 0, 500, &mut plain);
+            let four = |windows: [&Steps; 4], row: &Steps| windows.map(|window| dot(window, row));
+            filter.convolve_with(dot, four, &input, 0, 500, &mut plain);
             assert_eq!((simd.len(), plain.len()), (500, 500));
             assert!(simd.iter().any(|&sample| sample != 0));
             let close = |(a, b): (&i16, &i16)| (i32::from(*a) - i32::from(*b)).abs() <= 1;

@@ -8,6 +8,8 @@ MIN_PYTHON := 3.11
 MIN_RUST := 1.95
 # Of `make fuzz`, for each target.
 MINUTES ?= 10
+# cmake, which builds libopus, is in the environment unless the machine has one.
+export PATH := $(PATH):$(CURDIR)/$(VENV)/bin
 
 .DEFAULT_GOAL := help
 .PHONY: autobahn fuzz peers help toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python clean
@@ -50,7 +52,7 @@ types: develop ## mypy --strict, pyright, and the stub against the compiled modu
 	$(PY) -m basedpyright
 	$(PY) -m mypy.stubtest voxwire._core --allowlist tools/stubtest-allowlist.txt
 
-rust-test: ## the tests of the Rust layers
+rust-test: $(VENV)/.ready ## the tests of the Rust layers
 	cargo test --quiet --locked --features net
 
 python-test: develop ## the tests of the package, over asyncio and uvloop
@@ -62,14 +64,14 @@ peers: ## install the browsers, servers and proxies that tests/peers runs agains
 autobahn: develop ## Autobahn|Testsuite, all cases in both roles (needs a Python 2.7); ARGS="--cases 7 --role client"
 	$(PY) tests/autobahn/run.py $(ARGS)
 
-fuzz: toolchain ## fuzz the sans-IO layers; MINUTES=10 for each target, TARGET=frames for one
+fuzz: $(VENV)/.ready ## fuzz the sans-IO layers; MINUTES=10 for each target, TARGET=frames for one
 	MINUTES=$(MINUTES) TARGET=$(TARGET) sh tools/fuzz.sh
 
 wheel: $(VENV)/.ready ## build the wheel, install it into an empty environment, try it there
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/maturin build --release --quiet --locked --out dist
 	PYTHON="$(PYTHON)" sh tools/try_wheel.sh
 
-bench: ## criterion benches of the Rust layers
+bench: $(VENV)/.ready ## criterion benches of the Rust layers
 	cargo bench --locked --features net
 
 bench-python: develop ## round trips, one-way flows, bridged calls, memory; beside websockets, aiohttp, picows, audioop

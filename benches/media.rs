@@ -10,6 +10,7 @@ use voxwire::media::encoding::Encoding;
 use voxwire::media::event::{self, MediaEvent, Parsed};
 use voxwire::media::g711;
 use voxwire::media::mixer::Mixer;
+use voxwire::media::opus::{Channels, Decoder, Encoder, EncoderConfig};
 use voxwire::media::resample::Resampler;
 use voxwire::media::stream::{Stream, StreamConfig};
 
@@ -99,6 +100,48 @@ fn events(criterion: &mut Criterion) {
     });
 }
 
+fn opus(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("opus_20ms");
+    for (rate, bitrate) in [(16_000, 24_000), (48_000, 32_000), (48_000, 64_000)] {
+        let config = EncoderConfig { rate, bitrate: Some(bitrate), ..EncoderConfig::default() };
+        let mut encoder = Encoder::new(config).expect("parameters");
+        let mut decoder = Decoder::new(rate, Channels::Mono).expect("a rate");
+        // A second of a gliding tone with noise, so that the encoder has something to do.
+        let pcm: Vec<i16> = (0..rate)
+            .map(|n| {
+                let t = n as f32 / rate as f32;
+                let noise = f32::from((n.wrapping_mul(2_654_435_761) >> 20) as i16 - 2048);
+                ((t * (900.0 + 400.0 * t)).sin().mul_add(9000.0, noise * 0.3)) as i16
+            })
+            .collect();
+        let mut frames = pcm.chunks_exact(encoder.frame_length()).cycle();
+        let mut packet = vec![];
+        group.bench_function(format!("encode/{rate}/{bitrate}"), |bencher| {
+            bencher.iter(|| {
+                packet.clear();
+                let frame = frames.next().unwrap_or_default();
+                black_box(encoder.encode_into(black_box(frame), &mut packet)).expect("a packet");
+            });
+        });
+        let packets: Vec<Vec<u8>> = pcm
+            .chunks_exact(encoder.frame_length())
+            .map(|frame| {
+                let mut packet = vec![];
+                encoder.encode_into(frame, &mut packet).expect("a packet");
+                packet
+            })
+            .collect();
+        let (mut packets, mut out) = (packets.iter().cycle(), vec![]);
+        group.bench_function(format!("decode/{rate}/{bitrate}"), |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                let packet = packets.next().map_or(&[][..], Vec::as_slice);
+                black_box(decoder.decode_into(black_box(packet), &mut out)).expect("audio");
+            });
+        });
+    }
+}
+
 fn playout(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("stream");
     for (name, encoding, bytes) in [("ulaw", Encoding::Ulaw, 160), ("pcm16", Encoding::Pcm { rate: 16_000 }, 640)] {
@@ -140,6 +183,6 @@ criterion_group! {
     config = Criterion::default()
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1));
-    targets = g711, resample, events, playout, mix
+    targets = g711, resample, opus, events, playout, mix
 }
 criterion_main!(media);

@@ -7,6 +7,7 @@ pub mod encoding;
 pub mod event;
 pub mod g711;
 pub mod mixer;
+pub mod ogg;
 pub mod opus;
 pub mod pcm;
 pub mod playout;

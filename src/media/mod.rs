@@ -6,6 +6,7 @@
 pub mod encoding;
 pub mod event;
 pub mod g711;
+pub mod g722;
 pub mod mixer;
 pub mod ogg;
 pub mod opus;

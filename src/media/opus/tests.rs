@@ -4,6 +4,7 @@ use std::f64::consts::TAU;
 
 use proptest::prelude::*;
 
+use super::encoder::MAX_ENCODED;
 use super::*;
 
 /// Numbers that look random and are the same each time (xorshift64).

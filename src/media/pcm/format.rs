@@ -45,7 +45,7 @@ impl SampleFormat {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::S16Le, Self::S16Be, Self::U8, Self::S24Le, Self::F32Le];
 
-    /// As ffmpeg and SoX call it.
+    /// As ffmpeg and `SoX` call it.
     pub fn name(self) -> &'static str {
         match self {
             Self::S16Le => "s16le",

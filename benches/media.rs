@@ -6,20 +6,24 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use voxwire::media::dtmf::Detector;
 use voxwire::media::encoding::Encoding;
 use voxwire::media::event::{self, MediaEvent, Parsed};
-use voxwire::media::g711;
+use voxwire::media::level::Meter;
 use voxwire::media::mixer::Mixer;
-use voxwire::media::opus::{Channels, Decoder, Encoder, EncoderConfig};
+use voxwire::media::opus;
+use voxwire::media::pcm::channels;
+use voxwire::media::pcm::format::SampleFormat;
 use voxwire::media::resample::Resampler;
 use voxwire::media::stream::{Stream, StreamConfig};
+use voxwire::media::{g711, g722, ogg};
 
 /// A loud sine: every segment of G.711 and no denormal zeros.
 fn audio(samples: usize) -> Vec<i16> {
     (0..samples).map(|n| (20_000.0 * (n as f32 * 0.3).sin()) as i16).collect()
 }
 
-fn g711(criterion: &mut Criterion) {
+fn g711_laws(criterion: &mut Criterion) {
     type Encode = fn(&[i16], &mut Vec<u8>);
     type Decode = fn(&[u8], &mut Vec<i16>);
     let laws: [(&str, Encode, Decode); 2] = [
@@ -100,12 +104,12 @@ fn events(criterion: &mut Criterion) {
     });
 }
 
-fn opus(criterion: &mut Criterion) {
+fn opus_packets(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("opus_20ms");
     for (rate, bitrate) in [(16_000, 24_000), (48_000, 32_000), (48_000, 64_000)] {
-        let config = EncoderConfig { rate, bitrate: Some(bitrate), ..EncoderConfig::default() };
-        let mut encoder = Encoder::new(config).expect("parameters");
-        let mut decoder = Decoder::new(rate, Channels::Mono).expect("a rate");
+        let config = opus::EncoderConfig { rate, bitrate: Some(bitrate), ..opus::EncoderConfig::default() };
+        let mut encoder = opus::Encoder::new(config).expect("parameters");
+        let mut decoder = opus::Decoder::new(rate, opus::Channels::Mono).expect("a rate");
         // A second of a gliding tone with noise, so that the encoder has something to do.
         let pcm: Vec<i16> = (0..rate)
             .map(|n| {
@@ -140,6 +144,105 @@ fn opus(criterion: &mut Criterion) {
             });
         });
     }
+}
+
+fn ogg_pages(criterion: &mut Criterion) {
+    // Four seconds at 32 kbit/s: packets of one frame (configuration 15: hybrid, 20 ms).
+    let packets = vec![[[0x78].as_slice(), &[0x5A; 79]].concat(); 200];
+    let write = |out: &mut Vec<u8>| {
+        let mut writer = ogg::Writer::new(&ogg::WriterConfig::default(), out);
+        for packet in &packets {
+            writer.packet_into(packet, out).expect("a packet");
+        }
+        writer.finish_into(None, out);
+    };
+    let (mut bytes, mut out) = (vec![], vec![]);
+    write(&mut bytes);
+    let mut group = criterion.benchmark_group("ogg_200_packets");
+    group.bench_function("write", |bencher| {
+        bencher.iter(|| {
+            out.clear();
+            write(&mut out);
+            black_box(out.as_slice());
+        });
+    });
+    group.bench_function("read", |bencher| {
+        bencher.iter(|| {
+            let (mut reader, mut count) = (ogg::Reader::new(), 0);
+            for part in black_box(&bytes).chunks(1000) {
+                reader.push(part, |event| count += usize::from(matches!(event, ogg::Event::Packet { .. })));
+            }
+            assert_eq!(black_box(count), 200);
+        });
+    });
+}
+
+fn g722_band(criterion: &mut Criterion) {
+    let pcm = audio(320);
+    let (mut encoder, mut decoder) = (g722::Encoder::new(), g722::Decoder::new());
+    let (mut codes, mut out) = (vec![], vec![]);
+    let mut group = criterion.benchmark_group("g722_20ms");
+    group.bench_function("encode", |bencher| {
+        bencher.iter(|| {
+            codes.clear();
+            encoder.encode_into(black_box(&pcm), &mut codes);
+            black_box(codes.as_slice());
+        });
+    });
+    let codes = codes.clone();
+    group.bench_function("decode", |bencher| {
+        bencher.iter(|| {
+            out.clear();
+            decoder.decode_into(black_box(&codes), &mut out);
+            black_box(out.as_slice());
+        });
+    });
+}
+
+fn formats(criterion: &mut Criterion) {
+    let pcm = audio(960);
+    let (mut bytes, mut out, mut other) = (vec![], vec![], vec![]);
+    let mut group = criterion.benchmark_group("pcm_960_samples");
+    for format in SampleFormat::ALL {
+        group.bench_function(format!("encode/{}", format.name()), |bencher| {
+            bencher.iter(|| {
+                bytes.clear();
+                format.encode_into(black_box(&pcm), &mut bytes);
+                black_box(bytes.as_slice());
+            });
+        });
+        group.bench_function(format!("decode/{}", format.name()), |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                format.decode_into(black_box(&bytes), &mut out).expect("whole samples");
+                black_box(out.as_slice());
+            });
+        });
+    }
+    group.bench_function("split", |bencher| {
+        bencher.iter(|| {
+            out.clear();
+            other.clear();
+            channels::split_into(black_box(&pcm), &mut out, &mut other);
+            black_box((out.as_slice(), other.as_slice()));
+        });
+    });
+    group.bench_function("stereo_to_mono", |bencher| {
+        bencher.iter(|| {
+            out.clear();
+            channels::stereo_to_mono_into(black_box(&pcm), &mut out);
+            black_box(out.as_slice());
+        });
+    });
+}
+
+fn listeners(criterion: &mut Criterion) {
+    let pcm = audio(160);
+    let (mut meter, mut detector) = (Meter::new(), Detector::new(8000));
+    criterion.bench_function("level/push_20ms", |bencher| bencher.iter(|| meter.push(black_box(&pcm))));
+    criterion.bench_function("dtmf/detect_20ms", |bencher| {
+        bencher.iter(|| detector.push(black_box(&pcm), |found| _ = black_box(found)));
+    });
 }
 
 fn playout(criterion: &mut Criterion) {
@@ -183,6 +286,6 @@ criterion_group! {
     config = Criterion::default()
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1));
-    targets = g711, resample, opus, events, playout, mix
+    targets = g711_laws, resample, opus_packets, ogg_pages, g722_band, formats, listeners, events, playout, mix
 }
 criterion_main!(media);

@@ -3,10 +3,12 @@
 //! Slices in, slices out; time is an argument. Nothing here reads a clock, opens a socket, or knows
 //! what a WebSocket is. A function called `…_into` appends to the vector it is given.
 
+pub mod dtmf;
 pub mod encoding;
 pub mod event;
 pub mod g711;
 pub mod g722;
+pub mod level;
 pub mod mixer;
 pub mod ogg;
 pub mod opus;

@@ -29,8 +29,10 @@ Convert = Callable[[int, int, Pcm], Pcm]
 ROOT = Path(__file__).resolve().parent.parent
 RATES = (8000, 16000, 24000, 32000, 44100, 48000)
 # The pairs of a bridge: telephone, wideband and speech services, Opus, CD.
-SHOWN = ((8000, 16000), (16000, 8000), (8000, 24000), (24000, 8000), (16000, 24000), (24000, 16000))
-SHOWN += ((8000, 48000), (48000, 8000), (16000, 48000), (48000, 16000), (44100, 8000), (44100, 48000))
+SHOWN = (
+    *((8000, 16000), (16000, 8000), (8000, 24000), (24000, 8000), (16000, 24000), (24000, 16000)),
+    *((8000, 48000), (48000, 8000), (16000, 48000), (48000, 16000), (44100, 8000), (44100, 48000)),
+)
 AMPLITUDE = 29491.0  # 0.9 of full scale
 FRAMES_PER_SECOND = 50
 
@@ -84,7 +86,7 @@ class Soxr:
     """libsoxr by its Python binding, HQ."""
 
     def __init__(self) -> None:
-        import soxr  # noqa: PLC0415
+        import soxr
 
         self.soxr: Any = soxr
 
@@ -93,7 +95,8 @@ class Soxr:
         stream = self.soxr.ResampleStream(source, target, 1, dtype="int16", quality="HQ")
         frame = source // FRAMES_PER_SECOND
         parts = [stream.resample_chunk(pcm[at : at + frame]) for at in range(0, len(pcm) - frame + 1, frame)]
-        return np.concatenate(parts)
+        out: Pcm = np.concatenate(parts)
+        return out
 
     def cost(self, source: int, target: int) -> float:
         """Nanoseconds for a frame, as little as a batch took; the call from Python included."""
@@ -111,7 +114,8 @@ class Soxr:
 def sine(rate: int, frequency: float, samples: int) -> Pcm:
     """A sine rounded to 16 bits."""
     wave = AMPLITUDE * np.sin(2 * np.pi * frequency / rate * np.arange(samples))
-    return np.rint(wave).astype(np.int16)
+    pcm: Pcm = np.rint(wave).astype(np.int16)
+    return pcm
 
 
 def fit(pcm: Pcm, rate: int, frequency: float) -> tuple[float, float, float]:

@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 use std::ptr::NonNull;
 
-use libopus_sys as ffi;
+use opusic_sys as ffi;
 
 use super::{Channels, OpusError, RATE, check_rate, done};
 

@@ -8,6 +8,7 @@ use std::{
 
 use voxwire::{
     media::{
+        codec::Plain,
         encoding::Encoding,
         event::{self, MediaEvent, Parsed},
         samples_in,
@@ -119,8 +120,16 @@ fn audio(choices: &mut Choices<'_>, encoding: Encoding) -> Vec<u8> {
     let samples = choices.pick([160, 0, 1, 77, 320, 1000, 9000, 100_000]);
     let level = choices.pick([3000, 0, 9, 100]);
     let mut bytes = Vec::new();
-    encoding.encode_into(&vec![level; samples], &mut bytes);
+    plain(encoding).encode_into(&vec![level; samples], &mut bytes);
     bytes
+}
+
+fn plain(encoding: Encoding) -> Plain {
+    match encoding {
+        Encoding::Ulaw => Plain::Ulaw,
+        Encoding::Alaw => Plain::Alaw,
+        _ => Plain::Pcm,
+    }
 }
 
 /// A chunk's number: none, or a step from the one before, or any.
@@ -199,7 +208,7 @@ fn outgoing(mut choices: Choices<'_>) {
     let tag = String::from_utf8_lossy(choices.bytes(9)).into_owned();
     let custom = String::from_utf8_lossy(choices.bytes(20)).into_owned();
     let custom = event_custom(&custom);
-    let mut stream = OutStream::new(encoding);
+    let mut stream = OutStream::new(encoding).expect("an encoder without a state");
     let mut out = Vec::new();
     stream.start(&tag, custom.as_deref(), &mut out);
     let given = Some(tag.as_str()).filter(|tag| !tag.is_empty());
@@ -215,11 +224,13 @@ fn outgoing(mut choices: Choices<'_>) {
     while !choices.is_empty() && chunks < 20 {
         let payload = audio(&mut choices, encoding);
         let mut pcm = Vec::new();
-        assert_eq!(encoding.decode_into(&payload, &mut pcm), Ok(()));
-        out.clear();
-        stream.media(&pcm, &mut out);
+        assert_eq!(plain(encoding).decode_into(&payload, &mut pcm), Ok(()));
+        let mut sent = Vec::new();
+        stream.media(&pcm, &mut out, |json, samples| sent.push((json.to_vec(), samples)));
+        let [(out, said)] = sent.as_slice() else { panic!("{sent:?}") };
+        assert_eq!(*said, pcm.len());
         chunks += 1;
-        let Parsed::Event(MediaEvent::Media(media)) = event::parse(utf8(&out)) else { panic!("{out:?}") };
+        let Parsed::Event(MediaEvent::Media(media)) = event::parse(utf8(out)) else { panic!("{out:?}") };
         assert_eq!((media.tag.as_deref(), media.sequence_number), (given, Some(chunks)));
         assert_eq!((media.chunk, media.timestamp), (Some(chunks), Some(samples)));
         let mut read = Vec::new();
@@ -228,8 +239,9 @@ fn outgoing(mut choices: Choices<'_>) {
         samples += pcm.len() as u64;
         bytes += payload.len() as u64;
     }
-    out.clear();
-    stream.stop(&mut out);
+    let mut sent = 0;
+    stream.stop(&mut out, |_, _| sent += 1);
+    assert_eq!(sent, 1);
     let Parsed::Event(MediaEvent::Stop(stop)) = event::parse(utf8(&out)) else { panic!("{out:?}") };
     let duration = samples * 1000 / u64::from(encoding.sample_rate());
     assert_eq!((stop.bytes_sent, stop.duration), (Some(bytes), Some(duration)));

@@ -73,7 +73,10 @@ class WebSocketAudioEncoding(StrEnum):
     ULAW = "ULAW"
     """ITU-T G.711 µ-law, 8 kHz."""
     OPUS = "OPUS"
-    """Opus, 48 kHz."""
+    """Opus (RFC 6716), 48 kHz: a packet of 20 ms in each chunk. What comes in may also be Ogg (RFC 7845), which begins
+    with `OggS`; `"audio/ogg"` in place of a member of this enum sends Ogg, a page in each chunk."""
+    G722 = "G722"
+    """ITU-T G.722 at 64 kbit/s, 16 kHz. Not one of VoxEngine's."""
 
 
 class AppEvents(StrEnum):

@@ -1,10 +1,10 @@
 //! The audio encodings and the names they have on the wire.
 //!
-//! Here: name and rate -> `Encoding`, bytes <-> samples. Not here: the JSON around them (`event`).
+//! Here: name and rate -> `Encoding`. Not here: bytes <-> samples (`codec`), the JSON around them (`event`).
 
 use thiserror::Error;
 
-use super::{g711, pcm};
+use super::{g722, opus};
 
 /// How the bytes of a stream become samples. Always one channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +18,12 @@ pub enum Encoding {
     Ulaw,
     /// ITU-T G.711 A-law, 8 kHz.
     Alaw,
+    /// ITU-T G.722 at 64 kbit/s, 16 kHz.
+    G722,
+    /// Opus (RFC 6716), a packet a chunk, 48 kHz. A stream that begins with `OggS` is Ogg all the same.
+    Opus,
+    /// Ogg Opus (RFC 7845), cut anywhere, 48 kHz.
+    OggOpus,
 }
 
 /// A `mediaFormat` that this version cannot decode.
@@ -32,27 +38,21 @@ pub struct FormatError {
     pub expected: &'static str,
 }
 
-/// A payload whose bytes are no whole number of samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum PayloadError {
-    /// 16-bit PCM needs two bytes a sample.
-    #[error("media payload: {bytes} bytes of 16-bit PCM; expected an even number (2 bytes a sample)")]
-    OddPcm {
-        /// Length of the payload in bytes.
-        bytes: usize,
-    },
-}
-
+/// Rates of PCM that can be converted.
+pub const RATES: [u32; 6] = [8000, 16_000, 24_000, 32_000, 44_100, 48_000];
+const PCM_RATES: &str = "8000, 16000, 24000, 32000, 44100 or 48000 for PCM";
+const OPUS_RATES: &str = "48000 (or 8000, 12000, 16000, 24000) for Opus";
 const NAMES: &str = "one of PCM8, PCM16, PCM16_8KHZ, PCM16_16KHZ, L16, audio/l16, audio/x-l16, audio/pcm, \
-     ULAW, PCMU, audio/x-mulaw, audio/basic, ALAW, PCMA, audio/x-alaw";
-const NOT_YET: &str = "PCM8, PCM16, ULAW or ALAW (this version cannot decode Opus)";
+     ULAW, PCMU, audio/x-mulaw, audio/basic, ALAW, PCMA, audio/x-alaw, G722, audio/g722, OPUS, audio/opus, audio/ogg";
 
 /// What a name says by itself, before the rate has its word.
 enum Family {
     Pcm { default_rate: u32 },
     Ulaw,
     Alaw,
+    G722,
     Opus,
+    OggOpus,
 }
 
 impl Encoding {
@@ -70,10 +70,6 @@ impl Encoding {
         let mut parts = given.split(';');
         let name = parts.next().unwrap_or_default().trim();
         let family = family(name).ok_or_else(|| wrong("encoding", given, NAMES))?;
-        if matches!(family, Family::Opus) {
-            return Err(wrong("encoding", given, NOT_YET));
-        }
-
         let (mut rate, mut channels) = (sample_rate, channels);
         for parameter in parts {
             let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
@@ -87,31 +83,43 @@ impl Encoding {
             }
         }
 
-        if let Some(channels) = channels.filter(|&channels| channels != 1) {
-            return Err(wrong("channels", &channels.to_string(), "1 (mono)"));
+        // Opus is mixed down by its decoder, whatever it has inside.
+        let most = if matches!(family, Family::Opus | Family::OggOpus) { 2 } else { 1 };
+        if let Some(channels) = channels.filter(|channels| !(1..=most).contains(channels)) {
+            return Err(wrong("channels", &channels.to_string(), "1 (mono), or 2 for Opus"));
         }
-        let g711 = |encoding| match rate {
-            None | Some(8000) => Ok(encoding),
-            Some(rate) => Err(wrong("sampleRate", &rate.to_string(), "8000 for G.711")),
-        };
         match family {
             Family::Pcm { default_rate } => match rate.unwrap_or(default_rate) {
-                rate @ (8000 | 16_000) => Ok(Self::Pcm { rate }),
-                rate => Err(wrong("sampleRate", &rate.to_string(), "8000 or 16000 for PCM")),
+                rate if RATES.contains(&rate) => Ok(Self::Pcm { rate }),
+                rate => Err(wrong("sampleRate", &rate.to_string(), PCM_RATES)),
             },
-            Family::Ulaw => g711(Self::Ulaw),
-            Family::Alaw => g711(Self::Alaw),
-            Family::Opus => Err(wrong("encoding", given, NOT_YET)),
+            Family::Ulaw => fixed(Self::Ulaw, rate, &[8000], "8000 for G.711"),
+            Family::Alaw => fixed(Self::Alaw, rate, &[8000], "8000 for G.711"),
+            // RTP counts its time at 8 kHz by an old mistake (RFC 3551 section 4.5.2), and so some senders say 8000.
+            Family::G722 => fixed(Self::G722, rate, &[16_000, 8000], "16000 or 8000 for G.722"),
+            Family::Opus => fixed(Self::Opus, rate, &opus::RATES, OPUS_RATES),
+            Family::OggOpus => fixed(Self::OggOpus, rate, &opus::RATES, OPUS_RATES),
         }
     }
 
-    /// The name that is sent: `PCM8`, `PCM16`, `ULAW` or `ALAW`.
+    /// The name that is sent.
     pub fn wire_name(self) -> &'static str {
         match self {
             Self::Pcm { rate: 8000 } => "PCM8",
             Self::Pcm { .. } => "PCM16",
             Self::Ulaw => "ULAW",
             Self::Alaw => "ALAW",
+            Self::G722 => "G722",
+            Self::Opus => "OPUS",
+            Self::OggOpus => "audio/ogg",
+        }
+    }
+
+    /// What `VoxEngine` calls it: Opus has one name, however it is packed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OggOpus => Self::Opus.wire_name(),
+            other => other.wire_name(),
         }
     }
 
@@ -120,28 +128,8 @@ impl Encoding {
         match self {
             Self::Pcm { rate } => rate,
             Self::Ulaw | Self::Alaw => 8000,
-        }
-    }
-
-    /// Appends the samples of `bytes` to `out`; on an error `out` is as before.
-    pub fn decode_into(self, bytes: &[u8], out: &mut Vec<i16>) -> Result<(), PayloadError> {
-        match self {
-            Self::Pcm { .. } if !bytes.len().is_multiple_of(2) => {
-                return Err(PayloadError::OddPcm { bytes: bytes.len() });
-            }
-            Self::Pcm { .. } => pcm::from_le_bytes_into(bytes, out),
-            Self::Ulaw => g711::ulaw_decode_into(bytes, out),
-            Self::Alaw => g711::alaw_decode_into(bytes, out),
-        }
-        Ok(())
-    }
-
-    /// Appends the bytes of `pcm` to `out`.
-    pub fn encode_into(self, pcm: &[i16], out: &mut Vec<u8>) {
-        match self {
-            Self::Pcm { .. } => pcm::to_le_bytes_into(pcm, out),
-            Self::Ulaw => g711::ulaw_encode_into(pcm, out),
-            Self::Alaw => g711::alaw_encode_into(pcm, out),
+            Self::G722 => g722::RATE,
+            Self::Opus | Self::OggOpus => opus::RATE,
         }
     }
 }
@@ -154,9 +142,24 @@ fn family(name: &str) -> Option<Family> {
         "pcm16" | "pcm16_16khz" => pcm16,
         "ulaw" | "pcmu" | "audio/pcmu" | "audio/x-mulaw" | "audio/basic" => Family::Ulaw,
         "alaw" | "pcma" | "audio/pcma" | "audio/x-alaw" => Family::Alaw,
-        "opus" | "audio/opus" | "audio/ogg" => Family::Opus,
+        "g722" | "audio/g722" => Family::G722,
+        "opus" | "audio/opus" => Family::Opus,
+        "audio/ogg" => Family::OggOpus,
         _ => return None,
     })
+}
+
+/// An encoding whose rate is what it is: a sender may name it, or a rate that stands for it.
+fn fixed(
+    encoding: Encoding,
+    rate: Option<u32>,
+    named: &[u32],
+    expected: &'static str,
+) -> Result<Encoding, FormatError> {
+    match rate {
+        Some(rate) if !named.contains(&rate) => Err(wrong("sampleRate", &rate.to_string(), expected)),
+        _ => Ok(encoding),
+    }
 }
 
 fn wrong(field: &'static str, value: &str, expected: &'static str) -> FormatError {
@@ -199,6 +202,14 @@ mod tests {
             (Some("audio/L16 ; channels=1 ; Rate=\"16000\""), None, PCM16),
             (Some("audio/l16;rate=16000"), Some(8000), PCM8),
             (Some("audio/pcm;rate=16000;endianness=little"), None, PCM16),
+            (Some("audio/l16;rate=24000"), None, Encoding::Pcm { rate: 24_000 }),
+            (Some("PCM16"), Some(44_100), Encoding::Pcm { rate: 44_100 }),
+            (Some("G722"), Some(8000), Encoding::G722),
+            (Some("audio/G722"), None, Encoding::G722),
+            (Some("OPUS"), Some(48_000), Encoding::Opus),
+            (Some("audio/opus;rate=16000"), None, Encoding::Opus),
+            (Some("Audio/Ogg"), None, Encoding::OggOpus),
+            (Some("audio/ogg; codecs=opus"), None, Encoding::OggOpus),
         ];
         for (name, rate, expected) in table {
             for channels in [None, Some(1)] {
@@ -210,7 +221,8 @@ mod tests {
 
     #[test]
     fn a_wire_name_reads_back() {
-        for encoding in [PCM8, PCM16, Encoding::Ulaw, Encoding::Alaw] {
+        for encoding in [PCM8, PCM16, Encoding::Ulaw, Encoding::Alaw, Encoding::G722, Encoding::Opus, Encoding::OggOpus]
+        {
             let (name, rate) = (encoding.wire_name(), encoding.sample_rate());
             assert_eq!(Encoding::from_wire(Some(name), None, None), Ok(encoding));
             assert_eq!(Encoding::from_wire(Some(name), Some(rate), Some(1)), Ok(encoding));
@@ -224,12 +236,12 @@ mod tests {
             error(Some("MP3"), None, None).to_string(),
             format!("media format: field \"encoding\" is \"MP3\"; expected {NAMES}")
         );
-        for name in ["OPUS", "audio/opus", "Audio/Ogg", "audio/ogg; codecs=opus"] {
-            let error = error(Some(name), Some(48_000), None);
-            assert_eq!((error.field, error.value.as_str()), ("encoding", name));
-            assert!(error.expected.contains("cannot decode Opus"));
+        for name in ["OPUS", "Audio/Ogg"] {
+            let error = error(Some(name), Some(44_100), None);
+            assert_eq!((error.field, error.value.as_str()), ("sampleRate", "44100"));
         }
-        for rate in [0, 7999, 11_025, 24_000, 48_000, u32::MAX] {
+        assert_eq!(error(Some("G722"), Some(48_000), None).expected, "16000 or 8000 for G.722");
+        for rate in [0, 7999, 11_025, 96_000, u32::MAX] {
             let error = error(Some("PCM16"), Some(rate), None);
             assert_eq!((error.field, error.value), ("sampleRate", rate.to_string()));
         }
@@ -241,31 +253,11 @@ mod tests {
             let error = error(None, None, Some(channels));
             assert_eq!((error.field, error.value), ("channels", channels.to_string()));
         }
+        assert_eq!(error(Some("OPUS"), None, Some(3)).field, "channels");
+        assert_eq!(Encoding::from_wire(Some("OPUS"), None, Some(2)), Ok(Encoding::Opus));
         assert_eq!(error(Some("audio/l16;channels=2"), None, None).field, "channels");
         assert_eq!(error(Some("audio/l16;rate=fast"), None, None).field, "encoding");
         assert_eq!(error(Some(""), None, None).value, "");
         assert_eq!(error(Some(&"é".repeat(1000)), None, None).value, "é".repeat(64));
-    }
-
-    #[test]
-    fn an_odd_number_of_pcm_bytes_is_an_error_and_leaves_the_output_alone() {
-        let mut out = vec![7];
-        let error = PCM8.decode_into(&[1, 2, 3], &mut out);
-        assert_eq!(error, Err(PayloadError::OddPcm { bytes: 3 }));
-        assert_eq!(out, [7]);
-        Encoding::Ulaw.decode_into(&[0xFF, 0xFF, 0xFF], &mut out).expect("any number of G.711 bytes");
-        assert_eq!(out, [7, 0, 0, 0]);
-    }
-
-    #[test]
-    fn bytes_and_samples_append() {
-        let pcm = [0, 1, -1, i16::MAX, i16::MIN];
-        for encoding in [PCM8, PCM16] {
-            let (mut bytes, mut back) = (vec![], vec![]);
-            encoding.encode_into(&pcm[..2], &mut bytes);
-            encoding.encode_into(&pcm[2..], &mut bytes);
-            encoding.decode_into(&bytes, &mut back).expect("even");
-            assert_eq!(back, pcm);
-        }
     }
 }

@@ -3,6 +3,7 @@
 //! Slices in, slices out; time is an argument. Nothing here reads a clock, opens a socket, or knows
 //! what a WebSocket is. A function called `…_into` appends to the vector it is given.
 
+pub mod codec;
 pub mod dtmf;
 pub mod encoding;
 pub mod event;

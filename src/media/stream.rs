@@ -5,8 +5,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::codec::{Decoder, PayloadError};
 use super::duration_of;
-use super::encoding::{Encoding, PayloadError};
+use super::encoding::Encoding;
 use super::playout::{Playout, Pushed};
 use super::samples_in;
 use super::silence::{SilenceClock, SilenceConfig};
@@ -98,10 +99,11 @@ enum Sender {
 }
 
 /// One inbound stream.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Stream {
     tag: String,
     encoding: Encoding,
+    decoder: Decoder,
     custom: Option<String>,
     config: StreamConfig,
     frame_samples: usize,
@@ -135,6 +137,7 @@ impl Stream {
         Self {
             tag,
             encoding,
+            decoder: Decoder::new(encoding),
             custom,
             config,
             frame_samples: samples_in(config.frame, rate),
@@ -201,7 +204,7 @@ impl Stream {
         payload: &[u8],
     ) -> Result<Pushed, PayloadError> {
         self.decoded.clear();
-        self.encoding.decode_into(payload, &mut self.decoded)?;
+        self.decoder.decode_into(payload, &mut self.decoded)?;
         self.counters.received += 1;
         self.counters.last_timestamp = timestamp.or(self.counters.last_timestamp);
         let pushed = if self.is_stopping() {

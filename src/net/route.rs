@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::media::encoding::Encoding;
 use crate::media::mixer::Mixer;
+use crate::media::opus::OpusError;
 use crate::media::resample::{Resampler, UnsupportedRate};
 use crate::session::OutStream;
 
@@ -59,6 +60,9 @@ pub enum RouteError {
     /// No conversion between the rates.
     #[error(transparent)]
     Rate(#[from] UnsupportedRate),
+    /// No encoder for what is to be sent.
+    #[error(transparent)]
+    Encoder(#[from] OpusError),
     /// Two sources would feed one outgoing stream.
     #[error("another source already sends to this WebSocket with tag {0:?}; give each route a tag of its own")]
     TagTaken(String),
@@ -192,7 +196,7 @@ impl Leg {
         };
         Ok(Self {
             sink,
-            stream: OutStream::new(params.encoding),
+            stream: OutStream::new(params.encoding)?,
             params,
             source,
             rate,
@@ -262,10 +266,11 @@ impl Leg {
                         return false;
                     }
                 }
-                self.json.clear();
-                self.stream.media(&self.pcm, &mut self.json);
-                let frame = Some((self.pcm.len(), self.rate));
-                connection.send_media(&self.json, frame) != Delivery::Gone
+                let (rate, mut alive) = (self.rate, true);
+                self.stream.media(&self.pcm, &mut self.json, |json, samples| {
+                    alive &= connection.send_media(json, Some((samples, rate))) != Delivery::Gone;
+                });
+                alive
             }
         }
     }
@@ -285,9 +290,10 @@ impl Leg {
         if let Sink::Socket(connection) = &self.sink
             && self.stream.is_running()
         {
-            self.json.clear();
-            self.stream.stop(&mut self.json);
-            connection.send_media(&self.json, None);
+            let rate = self.rate;
+            self.stream.stop(&mut self.json, |json, samples| {
+                connection.send_media(json, (samples > 0).then_some((samples, rate)));
+            });
         }
     }
 

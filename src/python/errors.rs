@@ -7,7 +7,8 @@ use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyBytes, PyDict};
 
-use crate::media::encoding::{FormatError, PayloadError};
+use crate::media::codec::PayloadError;
+use crate::media::encoding::FormatError;
 use crate::media::event::EventError;
 use crate::net::{AudioUnitError, Failure, ListenError, PlayerError, ProxyError, ProxyUrlError, RouteError, TlsError};
 use crate::proto::handshake::{HandshakeError, RequestError, TunnelError};
@@ -206,6 +207,12 @@ fn media_refusal(py: Python<'_>, message: String, source: &MediaRefusal) -> PyEr
         | MediaRefusal::Format(FormatError { field, value, expected }) => media(py, message, field, value, expected),
         MediaRefusal::Payload(PayloadError::OddPcm { bytes }) => {
             media(py, message, "media.payload", &format!("{bytes} bytes"), "an even number of bytes")
+        }
+        MediaRefusal::Payload(PayloadError::Opus(what)) => {
+            media(py, message, "media.payload", &what.to_string(), "an Opus packet (RFC 6716 section 3)")
+        }
+        MediaRefusal::Payload(PayloadError::Ogg(what)) => {
+            media(py, message, "media.payload", &what.to_string(), "Ogg Opus of one or two channels (RFC 7845)")
         }
         MediaRefusal::TooManyStreams { tag, limit } => {
             media(py, message, "start.tag", tag, &format!("at most {limit} streams on one connection"))

@@ -1,40 +1,45 @@
 //! One outgoing media stream: turns PCM frames into `start`, `media` and `stop` messages.
 //! It knows no socket and no route; it appends JSON text to a buffer that somebody sends.
 
+use crate::media::codec::Encoder;
 use crate::media::encoding::Encoding;
 use crate::media::event;
+use crate::media::opus::OpusError;
 
 /// Numbering and state of one outgoing stream (`VoxEngine`, "Media stream format").
 #[derive(Debug)]
 pub struct OutStream {
     tag: String,
-    encoding: Encoding,
+    encoder: Encoder,
     running: bool,
+    numbers: Numbers,
+    payload: Vec<u8>,
+}
+
+/// What the messages of a stream count.
+#[derive(Debug, Default)]
+struct Numbers {
     sequence: u64,
     chunk: u64,
     timestamp: u64,
     bytes: u64,
-    payload: Vec<u8>,
 }
 
 impl OutStream {
-    /// A stream that has not started. An empty tag leaves the field out.
-    pub fn new(encoding: Encoding) -> Self {
-        Self {
+    /// A stream that has not started. An empty tag leaves the field out. Fails only where there is no memory for the encoder.
+    pub fn new(encoding: Encoding) -> Result<Self, OpusError> {
+        Ok(Self {
             tag: String::new(),
-            encoding,
+            encoder: Encoder::new(encoding)?,
             running: false,
-            sequence: 0,
-            chunk: 0,
-            timestamp: 0,
-            bytes: 0,
+            numbers: Numbers::default(),
             payload: Vec::new(),
-        }
+        })
     }
 
     /// How the audio is sent.
     pub fn encoding(&self) -> Encoding {
-        self.encoding
+        self.encoder.encoding()
     }
 
     /// Whether a `start` was written and no `stop` since.
@@ -46,28 +51,48 @@ impl OutStream {
     pub fn start(&mut self, tag: &str, custom: Option<&str>, out: &mut Vec<u8>) {
         tag.clone_into(&mut self.tag);
         self.running = true;
-        (self.chunk, self.timestamp, self.bytes) = (0, 0, 0);
-        event::write_start(out, self.sequence, &self.tag, self.encoding, custom);
-        self.sequence += 1;
+        self.numbers = Numbers { sequence: self.numbers.sequence, ..Numbers::default() };
+        event::write_start(out, self.numbers.sequence, &self.tag, self.encoding(), custom);
+        self.numbers.sequence += 1;
     }
 
-    /// Appends one `media` message with these samples at the rate of the encoding.
-    pub fn media(&mut self, pcm: &[i16], out: &mut Vec<u8>) {
-        self.payload.clear();
-        self.encoding.encode_into(pcm, &mut self.payload);
-        self.chunk += 1;
-        event::write_media(out, self.sequence, &self.tag, self.chunk, self.timestamp, &self.payload);
-        self.sequence += 1;
-        self.timestamp += pcm.len() as u64;
-        self.bytes += self.payload.len() as u64;
+    /// Encodes these samples, which have the rate of the encoding, and calls `send` for each `media` message that they
+    /// complete, with its samples. `out` is where the message is written.
+    pub fn media(&mut self, pcm: &[i16], out: &mut Vec<u8>, mut send: impl FnMut(&[u8], usize)) {
+        let Self { encoder, payload, numbers, tag, .. } = self;
+        // libopus refuses no frame of the right length, and the encoder gives it no other.
+        let _ = encoder.encode(pcm, payload, |bytes, samples| numbers.media(tag, bytes, samples, out, &mut send));
     }
 
-    /// Appends the `stop` message; the next `start` begins a new stream.
-    pub fn stop(&mut self, out: &mut Vec<u8>) {
-        let duration_ms = self.timestamp * 1000 / u64::from(self.encoding.sample_rate());
-        event::write_stop(out, self.sequence, &self.tag, self.bytes, duration_ms);
+    /// Sends what the encoder has kept back, then the `stop` message, with 0 samples; the next `start` begins a new stream.
+    pub fn stop(&mut self, out: &mut Vec<u8>, mut send: impl FnMut(&[u8], usize)) {
+        let rate = u64::from(self.encoding().sample_rate());
+        let Self { encoder, payload, numbers, tag, .. } = self;
+        let _ = encoder.finish(payload, |bytes, samples| numbers.media(tag, bytes, samples, out, &mut send));
+        out.clear();
+        event::write_stop(out, numbers.sequence, tag, numbers.bytes, numbers.timestamp * 1000 / rate);
+        send(out, 0);
         self.running = false;
-        self.sequence = 0;
+        self.numbers.sequence = 0;
+    }
+}
+
+impl Numbers {
+    fn media(
+        &mut self,
+        tag: &str,
+        payload: &[u8],
+        samples: usize,
+        out: &mut Vec<u8>,
+        send: &mut impl FnMut(&[u8], usize),
+    ) {
+        self.chunk += 1;
+        out.clear();
+        event::write_media(out, self.sequence, tag, self.chunk, self.timestamp, payload);
+        self.sequence += 1;
+        self.timestamp += samples as u64;
+        self.bytes += payload.len() as u64;
+        send(out, samples);
     }
 }
 
@@ -83,7 +108,7 @@ mod tests {
 
     #[test]
     fn start_media_stop_carry_the_numbers_of_the_format() {
-        let mut stream = OutStream::new(Encoding::Ulaw);
+        let mut stream = OutStream::new(Encoding::Ulaw).unwrap();
         let mut out = Vec::new();
         stream.start("t", Some(r#"{"a":1}"#), &mut out);
         let start = json(&mut out);
@@ -93,18 +118,40 @@ mod tests {
         assert_eq!(start["start"]["customParameters"], r#"{"a":1}"#);
 
         for n in 0..3_u64 {
-            stream.media(&[0; 160], &mut out);
-            let media = json(&mut out);
+            let mut sent = Vec::new();
+            stream.media(&[0; 160], &mut out, |json, samples| sent.push((json.to_vec(), samples)));
+            let [(media, 160)] = sent.as_mut_slice() else { panic!("{sent:?}") };
+            let media = json(media);
             assert_eq!(media["sequenceNumber"], n + 1);
             assert_eq!(media["media"]["chunk"], n + 1);
             assert_eq!(media["media"]["timestamp"], n * 160);
             assert_eq!(media["media"]["tag"], "t");
         }
-        stream.stop(&mut out);
-        let stop = json(&mut out);
+        let mut sent = Vec::new();
+        stream.stop(&mut out, |json, _| sent.push(json.to_vec()));
+        let [stop] = sent.as_mut_slice() else { panic!("{sent:?}") };
+        let stop = json(stop);
         assert_eq!(stop["sequenceNumber"], 4);
         assert_eq!(stop["stop"]["mediaInfo"]["bytesSent"], 480);
         assert_eq!(stop["stop"]["mediaInfo"]["duration"], 60);
         assert!(!stream.is_running());
+    }
+
+    #[test]
+    fn opus_is_sent_in_frames_of_20_ms_whatever_comes_in() {
+        let mut stream = OutStream::new(Encoding::Opus).unwrap();
+        let mut out = Vec::new();
+        stream.start("", None, &mut out);
+        assert_eq!(json(&mut out)["start"]["mediaFormat"]["sampleRate"], 48_000);
+        let mut sent = Vec::new();
+        for _ in 0..5 {
+            stream.media(&[100; 700], &mut out, |json, samples| sent.push((json.to_vec(), samples)));
+        }
+        stream.stop(&mut out, |json, samples| sent.push((json.to_vec(), samples)));
+        let samples: Vec<usize> = sent.iter().map(|(_, samples)| *samples).collect();
+        assert_eq!(samples, [960, 960, 960, 960, 0]);
+        let media: Vec<_> = sent.iter_mut().map(|(message, _)| json(message)).collect();
+        assert_eq!(media[3]["media"]["timestamp"], 3 * 960);
+        assert_eq!(media[4]["stop"]["mediaInfo"]["duration"], 80);
     }
 }

@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::media::encoding::{Encoding, FormatError, PayloadError};
+use crate::media::codec::PayloadError;
+use crate::media::encoding::{Encoding, FormatError};
 use crate::media::event::{self, EventError, Media, MediaEvent, Start};
 use crate::media::stream::{Stream, StreamConfig, StreamEvent};
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use voxwire::media::codec::Plain;
 use voxwire::media::encoding::Encoding;
 use voxwire::media::event::{MediaEvent, Parsed, decode_payload, parse, write_media, write_start, write_stop};
 use voxwire::net::{Connection, ListenerOptions, Notice, Options, Recorder, RouteParams, Sink, Source, core};
@@ -125,7 +126,7 @@ fn a_recorder_gets_what_was_played() {
     assert_eq!(wav.rate, 8000);
     let mut expected = Vec::new();
     for n in 0..10_u8 {
-        Encoding::Ulaw.decode_into(&[0x80 + n; 160], &mut expected).expect("bytes");
+        Plain::Ulaw.decode_into(&[0x80 + n; 160], &mut expected).expect("bytes");
     }
     // A frame that came late (a busy machine) leaves silence; apart from that it is the audio, in order.
     let heard: Vec<i16> = wav.samples.into_iter().filter(|&s| s != 0).collect();

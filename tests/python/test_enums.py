@@ -50,6 +50,7 @@ TABLES: dict[type[Enum], dict[str, Any]] = {
         "ALAW": "ALAW",
         "ULAW": "ULAW",
         "OPUS": "OPUS",
+        "G722": "G722",  # ours
     },
     AppEvents: {
         "WebSocket": "Application.WebSocket",

@@ -135,8 +135,9 @@ GOOD = media.start()
 BAD: dict[str, tuple[list[str], str, str]] = {
     # texts, of which the last is bad; the field and the value that the error names
     "unknown encoding": ([media.start("MP3")], "encoding", "MP3"),
-    "opus, for now": ([media.start("OPUS", 48000)], "encoding", "OPUS"),
-    "unknown rate": ([media.start("PCM16", 44100)], "sampleRate", "44100"),
+    "no Opus": ([media.start("OPUS", 48000), media.media(0, b"")], "payload", "0 bytes"),
+    "rate of Opus": ([media.start("OPUS", 44100)], "sampleRate", "44100"),
+    "unknown rate": ([media.start("PCM16", 11025)], "sampleRate", "11025"),
     "rate of G.711": ([media.start("ULAW", 16000)], "sampleRate", "16000"),
     "two channels": ([media.start("PCM8", 8000, channels=2)], "channels", "2"),
     "no base64": ([GOOD, media.media(0, b"", body={"payload": "&&&&"})], "payload", "&&&&"),

@@ -45,6 +45,14 @@ MAX_DELAY = 9000.0
 """Milliseconds; the audio unit's buffer holds 10 s."""
 
 
+_RATES = {
+    WebSocketAudioEncoding.PCM16_16KHZ: 16000,
+    WebSocketAudioEncoding.G722: 16000,
+    WebSocketAudioEncoding.OPUS: 48000,
+}
+"""Samples a second, where they are not 8000."""
+
+
 def add_parser(commands: Subparsers) -> None:
     """Adds `agent` to the command line."""
     parser = commands.add_parser(
@@ -116,7 +124,7 @@ class DelayedEcho:
     """Audio through Python: what `unit` reads is written to it again, after as much silence as the delay is long."""
 
     def __init__(self, caller: WebSocket, encoding: WebSocketAudioEncoding, delay: float) -> None:
-        rate = 16000 if encoding is WebSocketAudioEncoding.PCM16_16KHZ else 8000
+        rate = _RATES.get(encoding, 8000)
         self.unit = AudioUnit(rate=rate)
         self._caller = caller
         self._encoding = encoding

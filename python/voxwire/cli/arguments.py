@@ -18,8 +18,10 @@ ENCODINGS = {
     "ALAW": WebSocketAudioEncoding.ALAW,
     "PCM8": WebSocketAudioEncoding.PCM16_8KHZ,
     "PCM16": WebSocketAudioEncoding.PCM16_16KHZ,
+    "G722": WebSocketAudioEncoding.G722,
+    "OPUS": WebSocketAudioEncoding.OPUS,
 }
-ENCODING_HELP = "ULAW, ALAW (G.711, 8 kHz), PCM8 (16-bit PCM, 8 kHz) or PCM16 (16-bit PCM, 16 kHz)"
+ENCODING_HELP = "ULAW, ALAW (G.711, 8 kHz), PCM8, PCM16 (16-bit PCM, 8 and 16 kHz), G722 (16 kHz) or OPUS (48 kHz)"
 
 
 class CommandError(Exception):

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::media::codec::Plain;
 
 const PCM8: Encoding = Encoding::Pcm { rate: 8000 };
 const FRAME: usize = 160;
@@ -54,7 +55,7 @@ impl Bench {
     fn push(&mut self, value: i16, samples: usize) -> Pushed {
         self.chunk += 1;
         let mut payload = vec![];
-        PCM8.encode_into(&vec![value; samples], &mut payload);
+        Plain::Pcm.encode_into(&vec![value; samples], &mut payload);
         self.stream.push(self.now, Some(self.chunk), None, &payload).expect("whole samples")
     }
 

@@ -47,7 +47,7 @@ impl Connection {
         match *output {
             Output::Started { tag, encoding, custom } => notices.push(Notice::MediaStarted {
                 tag: tag.to_owned(),
-                encoding: encoding.wire_name(),
+                encoding: encoding.name(),
                 custom: custom.map(str::to_owned),
             }),
             Output::Frame { key, tag, custom, rate, pcm } => {

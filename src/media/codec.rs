@@ -1,0 +1,307 @@
+//! The two ends of one stream's encoding, with what they remember from chunk to chunk: bytes to samples and back.
+//!
+//! G.711 and PCM remember nothing; Opus and G.722 do, so that each stream has a decoder or encoder of its own.
+
+use thiserror::Error;
+
+use super::encoding::Encoding;
+use super::ogg::{self, WriterConfig};
+use super::opus::{self, Channels, EncoderConfig, OpusError};
+use super::{g711, g722, pcm};
+
+/// A payload that is not what its encoding says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum PayloadError {
+    /// 16-bit PCM needs two bytes a sample.
+    #[error("media payload: {bytes} bytes of 16-bit PCM; expected an even number (2 bytes a sample)")]
+    OddPcm {
+        /// Length of the payload in bytes.
+        bytes: usize,
+    },
+    /// No Opus packet.
+    #[error("media payload: {0}")]
+    Opus(#[from] OpusError),
+    /// An Ogg stream that cannot be decoded.
+    #[error("media payload: {0}")]
+    Ogg(#[from] ogg::HeadError),
+}
+
+/// The encodings in which each sample stands for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plain {
+    /// Signed 16-bit little-endian PCM.
+    Pcm,
+    /// ITU-T G.711 µ-law.
+    Ulaw,
+    /// ITU-T G.711 A-law.
+    Alaw,
+}
+
+impl Plain {
+    /// Appends the samples of `bytes` to `out`; on an error `out` is as before.
+    pub fn decode_into(self, bytes: &[u8], out: &mut Vec<i16>) -> Result<(), PayloadError> {
+        match self {
+            Self::Pcm if !bytes.len().is_multiple_of(2) => return Err(PayloadError::OddPcm { bytes: bytes.len() }),
+            Self::Pcm => pcm::from_le_bytes_into(bytes, out),
+            Self::Ulaw => g711::ulaw_decode_into(bytes, out),
+            Self::Alaw => g711::alaw_decode_into(bytes, out),
+        }
+        Ok(())
+    }
+
+    /// Appends the bytes of `pcm` to `out`.
+    pub fn encode_into(self, pcm: &[i16], out: &mut Vec<u8>) {
+        match self {
+            Self::Pcm => pcm::to_le_bytes_into(pcm, out),
+            Self::Ulaw => g711::ulaw_encode_into(pcm, out),
+            Self::Alaw => g711::alaw_encode_into(pcm, out),
+        }
+    }
+}
+
+/// Bytes of one stream into samples.
+#[derive(Debug)]
+pub struct Decoder(Decoding);
+
+#[derive(Debug)]
+enum Decoding {
+    Plain(Plain),
+    G722(Box<g722::Decoder>),
+    /// Packets or Ogg, which the first payload tells.
+    OpusOfAnyKind,
+    Opus(opus::Decoder),
+    Ogg(Box<OggDecoder>),
+}
+
+#[derive(Debug, Default)]
+struct OggDecoder {
+    reader: ogg::Reader,
+    /// Fresh for each stream of a chain.
+    decoder: Option<opus::Decoder>,
+    packet: Vec<i16>,
+}
+
+impl Decoder {
+    /// A decoder before the first chunk.
+    pub fn new(encoding: Encoding) -> Self {
+        Self(match encoding {
+            Encoding::Pcm { .. } => Decoding::Plain(Plain::Pcm),
+            Encoding::Ulaw => Decoding::Plain(Plain::Ulaw),
+            Encoding::Alaw => Decoding::Plain(Plain::Alaw),
+            Encoding::G722 => Decoding::G722(Box::default()),
+            Encoding::Opus => Decoding::OpusOfAnyKind,
+            Encoding::OggOpus => Decoding::Ogg(Box::default()),
+        })
+    }
+
+    /// Appends the samples of one chunk to `out`; on an error `out` is as before. A chunk of Ogg may end anywhere, and give
+    /// no samples, or those of several packets.
+    pub fn decode_into(&mut self, payload: &[u8], out: &mut Vec<i16>) -> Result<(), PayloadError> {
+        if matches!(self.0, Decoding::OpusOfAnyKind) {
+            self.0 =
+                if payload.starts_with(b"OggS") { Decoding::Ogg(Box::default()) } else { Decoding::Opus(decoder()?) };
+        }
+        match &mut self.0 {
+            Decoding::Plain(plain) => plain.decode_into(payload, out),
+            Decoding::G722(decoder) => {
+                decoder.decode_into(payload, out);
+                Ok(())
+            }
+            Decoding::Opus(decoder) => Ok(decoder.decode_into(payload, out).map(drop)?),
+            Decoding::Ogg(ogg) => ogg.decode_into(payload, out),
+            Decoding::OpusOfAnyKind => Ok(()),
+        }
+    }
+}
+
+impl OggDecoder {
+    fn decode_into(&mut self, payload: &[u8], out: &mut Vec<i16>) -> Result<(), PayloadError> {
+        let Self { reader, decoder, packet } = self;
+        let (start, mut result) = (out.len(), Ok(()));
+        reader.push(payload, |event| {
+            if result.is_err() {
+                return;
+            }
+            result = match event {
+                ogg::Event::Start(_) => self::decoder().map(|fresh| *decoder = Some(fresh)).map_err(PayloadError::from),
+                ogg::Event::Packet { data, skip, samples } => {
+                    packet.clear();
+                    let decoded = match decoder {
+                        Some(decoder) => decoder.decode_into(data, packet),
+                        // The reader gives no packet before a start.
+                        None => Ok(0),
+                    };
+                    out.extend(packet.iter().skip(skip).take(samples));
+                    decoded.map(drop).map_err(PayloadError::from)
+                }
+                ogg::Event::Refused(error) => Err(error.into()),
+                // Pages that are missing are not made up: over TCP nothing is lost on the way.
+                ogg::Event::Tags(_) | ogg::Event::Gap { .. } | ogg::Event::End => Ok(()),
+            };
+        });
+        if result.is_err() {
+            out.truncate(start);
+        }
+        result
+    }
+}
+
+fn decoder() -> Result<opus::Decoder, OpusError> {
+    opus::Decoder::new(opus::RATE, Channels::Mono)
+}
+
+/// Samples of one stream into bytes.
+#[derive(Debug)]
+pub struct Encoder(Encoding, Coding);
+
+#[derive(Debug)]
+enum Coding {
+    Plain(Plain),
+    G722(Box<g722::Encoder>),
+    Opus(Box<OpusEncoder>),
+}
+
+#[derive(Debug)]
+struct OpusEncoder {
+    encoder: opus::Encoder,
+    /// Samples encoded so far.
+    given: u64,
+    /// Samples that are no whole frame yet.
+    pending: Vec<i16>,
+    packet: Vec<u8>,
+    /// Puts the packets into pages, for Ogg.
+    pages: Option<ogg::Writer>,
+    /// Pages with the headers, before the first packet.
+    head: Vec<u8>,
+}
+
+impl Encoder {
+    /// An encoder at the start of a stream.
+    pub fn new(encoding: Encoding) -> Result<Self, OpusError> {
+        let coding = match encoding {
+            Encoding::Pcm { .. } => Coding::Plain(Plain::Pcm),
+            Encoding::Ulaw => Coding::Plain(Plain::Ulaw),
+            Encoding::Alaw => Coding::Plain(Plain::Alaw),
+            Encoding::G722 => Coding::G722(Box::default()),
+            Encoding::Opus | Encoding::OggOpus => {
+                let mut encoder = opus::Encoder::new(EncoderConfig::default())?;
+                let mut head = Vec::new();
+                let pages = match encoding {
+                    Encoding::OggOpus => {
+                        let pre_skip = encoder.lookahead()? as u16;
+                        Some(ogg::Writer::new(&WriterConfig { pre_skip, ..WriterConfig::default() }, &mut head))
+                    }
+                    _ => None,
+                };
+                let (pending, packet) = (Vec::new(), Vec::new());
+                Coding::Opus(Box::new(OpusEncoder { encoder, given: 0, pending, packet, pages, head }))
+            }
+        };
+        Ok(Self(encoding, coding))
+    }
+
+    /// Which encoding it is.
+    pub fn encoding(&self) -> Encoding {
+        self.0
+    }
+
+    /// Takes samples, at the rate of the encoding, and calls `chunk` with the bytes of each chunk that they complete. Opus
+    /// is made of frames of 20 ms: what is left of one waits for the next call.
+    pub fn encode(
+        &mut self,
+        pcm: &[i16],
+        bytes: &mut Vec<u8>,
+        mut chunk: impl FnMut(&[u8], usize),
+    ) -> Result<(), OpusError> {
+        bytes.clear();
+        match &mut self.1 {
+            Coding::Plain(plain) => {
+                plain.encode_into(pcm, bytes);
+                chunk(bytes, pcm.len());
+            }
+            Coding::G722(encoder) => {
+                encoder.encode_into(pcm, bytes);
+                chunk(bytes, pcm.len());
+            }
+            Coding::Opus(opus) => opus.encode(pcm, bytes, chunk)?,
+        }
+        Ok(())
+    }
+
+    /// The stream ends: `chunk` gets what was kept back, filled up with silence, and the end of an Ogg stream. What comes
+    /// next begins a new stream.
+    pub fn finish(&mut self, bytes: &mut Vec<u8>, chunk: impl FnMut(&[u8], usize)) -> Result<(), OpusError> {
+        bytes.clear();
+        let finished = match &mut self.1 {
+            Coding::Opus(opus) => opus.finish(bytes, chunk),
+            Coding::Plain(_) | Coding::G722(_) => Ok(()),
+        };
+        *self = Self::new(self.0)?;
+        finished
+    }
+}
+
+impl OpusEncoder {
+    fn encode(
+        &mut self,
+        pcm: &[i16],
+        bytes: &mut Vec<u8>,
+        mut chunk: impl FnMut(&[u8], usize),
+    ) -> Result<(), OpusError> {
+        self.pending.extend_from_slice(pcm);
+        let length = self.encoder.frame_length();
+        let whole = self.pending.len() - self.pending.len() % length;
+        for frame in self.pending[..whole].chunks_exact(length) {
+            bytes.clear();
+            self.packet.clear();
+            self.encoder.encode_into(frame, &mut self.packet)?;
+            match &mut self.pages {
+                None => bytes.append(&mut self.packet),
+                Some(pages) => {
+                    bytes.append(&mut self.head);
+                    page(pages, &self.packet, bytes);
+                    // A page for each packet: a call does not wait for a page to fill.
+                    pages.flush_into(bytes);
+                }
+            }
+            chunk(bytes, length);
+        }
+        self.given += whole as u64;
+        self.pending.drain(..whole);
+        Ok(())
+    }
+
+    fn finish(&mut self, bytes: &mut Vec<u8>, mut chunk: impl FnMut(&[u8], usize)) -> Result<(), OpusError> {
+        let (length, rest) = (self.encoder.frame_length(), self.pending.len());
+        let Some(mut pages) = self.pages.take() else {
+            let missing = if rest == 0 { 0 } else { length - rest };
+            return self.encode(&vec![0; missing], bytes, chunk);
+        };
+        if self.given == 0 && rest == 0 {
+            return Ok(());
+        }
+        // What the encoder looks ahead is still inside it. The last page says where the audio ends, so that what fills up
+        // the last packets is left out.
+        let played = self.given + rest as u64;
+        let inside = rest + self.encoder.lookahead()?;
+        self.pending.resize(inside.next_multiple_of(length), 0);
+        bytes.append(&mut self.head);
+        for frame in self.pending.chunks_exact(length) {
+            self.packet.clear();
+            self.encoder.encode_into(frame, &mut self.packet)?;
+            page(&mut pages, &self.packet, bytes);
+        }
+        pages.finish_into(Some(played), bytes);
+        chunk(bytes, rest);
+        Ok(())
+    }
+}
+
+/// Adds a packet that libopus made: it is one, and shorter than a page, so that nothing can be wrong with it.
+fn page(pages: &mut ogg::Writer, packet: &[u8], bytes: &mut Vec<u8>) {
+    let added = pages.packet_into(packet, bytes);
+    debug_assert!(added.is_ok(), "{added:?}");
+}
+
+#[cfg(test)]
+mod tests;

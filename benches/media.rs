@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use voxwire::media::conceal::Concealer;
 use voxwire::media::dtmf::Detector;
 use voxwire::media::encoding::Encoding;
 use voxwire::media::event::{self, MediaEvent, Parsed};
@@ -248,19 +249,43 @@ fn listeners(criterion: &mut Criterion) {
 fn playout(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("stream");
     for (name, encoding, bytes) in [("ulaw", Encoding::Ulaw, 160), ("pcm16", Encoding::Pcm { rate: 16_000 }, 640)] {
-        let start = Instant::now();
-        let config = StreamConfig { playout_delay: Duration::ZERO, ..StreamConfig::default() };
-        let mut stream = Stream::new(String::new(), encoding, None, config);
-        let payload = vec![0x31; bytes];
-        let (mut now, mut chunk, mut frame) = (start, 0, vec![]);
-        group.bench_function(format!("push_and_tick/{name}"), |bencher| {
+        let plain = StreamConfig { playout_delay_max: None, conceal: false, ..StreamConfig::default() };
+        for (how, config) in [("", StreamConfig::default()), ("/plain", plain)] {
+            let mut stream = Stream::new(String::new(), encoding, None, config);
+            let payload = vec![0x31; bytes];
+            let (mut now, mut chunk, mut frame) = (Instant::now(), 1, vec![]);
+            stream.push(now, Some(1), None, &payload).expect("whole samples");
+            group.bench_function(format!("push_and_tick/{name}{how}"), |bencher| {
+                bencher.iter(|| {
+                    chunk += 1;
+                    let pushed = stream.push(now, Some(chunk), None, black_box(&payload));
+                    black_box(pushed).expect("whole samples");
+                    let tick = stream.tick(now, &mut frame);
+                    now += Duration::from_millis(20);
+                    black_box((tick, frame.as_slice()));
+                });
+            });
+        }
+    }
+}
+
+/// A frame is lost, and the next one is not.
+fn conceal(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("conceal");
+    for rate in [8000, 16_000, 48_000] {
+        let frame = audio(rate as usize / 50);
+        let mut concealer = Concealer::new(rate);
+        let (mut made, mut played) = (vec![], frame.clone());
+        group.bench_function(format!("real_frame/{rate}"), |bencher| {
+            bencher.iter(|| concealer.played(black_box(&mut played)));
+        });
+        group.bench_function(format!("lost_frame_and_merge/{rate}"), |bencher| {
             bencher.iter(|| {
-                chunk += 1;
-                let pushed = stream.push(now, Some(chunk), None, black_box(&payload));
-                black_box(pushed).expect("whole samples");
-                let tick = stream.tick(now, &mut frame);
-                now += Duration::from_millis(20);
-                black_box((tick, frame.as_slice()));
+                made.clear();
+                concealer.conceal(frame.len(), &mut made);
+                played.copy_from_slice(black_box(&frame));
+                concealer.played(&mut played);
+                black_box(made.as_slice());
             });
         });
     }
@@ -286,6 +311,6 @@ criterion_group! {
     config = Criterion::default()
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1));
-    targets = g711_laws, resample, opus_packets, ogg_pages, g722_band, formats, listeners, events, playout, mix
+    targets = g711_laws, resample, opus_packets, ogg_pages, g722_band, formats, listeners, events, playout, conceal, mix
 }
 criterion_main!(media);

@@ -108,6 +108,8 @@ fn config(choices: &mut Choices<'_>) -> StreamConfig {
             duration: choices.pick([1000, 0, 20, u32::MAX]) * MS,
             threshold_dbfs: choices.pick([None, Some(-50.0)]),
         },
+        playout_delay_max: choices.pick([None, Some(500 * MS), Some(Duration::ZERO)]),
+        conceal: choices.pick([false, true]),
     }
 }
 
@@ -164,7 +166,9 @@ fn one_stream(mut choices: Choices<'_>) {
                     let before = stream.counters().played_samples;
                     let tick = stream.tick(now, &mut frame);
                     let played = stream.counters().played_samples - before;
-                    assert!(tick.played == (played > 0) && played <= frame.len() as u64);
+                    // A frame may be made up from its beginning to its end.
+                    assert!(played <= frame.len() as u64);
+                    assert!(tick.played == (played > 0) || (tick.played && config.conceal));
                     assert_eq!(frame.len(), if tick.played { samples_in(config.frame, rate) } else { 0 });
                     if tick.event == Some(StreamEvent::Started) {
                         assert!(!std::mem::replace(&mut started, true) && tick.played);
@@ -195,8 +199,12 @@ fn one_stream(mut choices: Choices<'_>) {
         }
         let counters = stream.counters();
         let buffered = samples_in(stream.buffered(), rate) as u64;
-        assert_eq!(accepted, counters.played_samples + cleared + buffered, "{stream:?}");
-        assert_eq!(counters.discarded_samples, discarded + cleared);
+        let cut = counters.discarded_samples - discarded - cleared;
+        let gone = counters.shortened_samples + cut + cleared;
+        assert_eq!(accepted, counters.played_samples + gone + buffered, "{stream:?}");
+        let adapts = config.playout_delay_max.is_some();
+        assert!(adapts || counters.shortened_samples + counters.lengthened_samples + cut == 0);
+        assert!(config.conceal || counters.concealed_samples == 0);
         assert_eq!((counters.received, counters.duplicates), (received, duplicates));
         assert!(stream.buffered() <= config.max_buffered);
     }

@@ -4,6 +4,8 @@
 //! what a WebSocket is. A function called `…_into` appends to the vector it is given.
 
 pub mod codec;
+pub mod conceal;
+pub mod delay;
 pub mod dtmf;
 pub mod encoding;
 pub mod event;
@@ -18,6 +20,8 @@ pub mod playout;
 pub mod resample;
 pub mod silence;
 pub mod stream;
+pub mod stretch;
+pub mod supply;
 pub mod wav;
 
 use std::time::Duration;

@@ -1,11 +1,15 @@
-//! The playout buffer of one inbound stream: puts chunks in order, bounds them, gives frames.
+//! The playout buffer of one inbound stream: puts chunks in order, bounds them, gives them back, and says what is missing.
 //!
-//! Samples at the stream's own rate. No clock: `stream` says when a frame is due.
+//! Samples at the stream's own rate. No clock: `stream` says when a frame is due, and what is played for a gap.
+
+mod numbers;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::{duration_of, samples_in};
+pub use numbers::fingerprint;
+use numbers::{Numbers, Verdict};
 
 /// What became of one chunk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +18,8 @@ pub struct Pushed {
     pub accepted: usize,
     /// Samples thrown away: the buffer was full, or their place in the audio has been played.
     pub discarded: usize,
+    /// Of these, how many because the buffer was full.
+    pub overflow: usize,
     /// The chunk had come before; nothing was taken and nothing is missing.
     pub duplicate: bool,
     /// The chunk came after a later one.
@@ -25,42 +31,10 @@ pub struct Pushed {
 /// Samples of one chunk that are still to be played.
 #[derive(Clone, Copy, Debug)]
 struct Span {
-    number: Option<u64>,
+    place: Option<u64>,
+    /// The place of the last chunk right behind it of which nothing is here, because it was empty or did not fit.
+    through: Option<u64>,
     len: usize,
-}
-
-/// What is known about the sender's chunk numbers.
-#[derive(Clone, Debug)]
-struct Numbering {
-    first: u64,
-    highest: u64,
-    /// The last number of which a sample was played.
-    played: Option<u64>,
-    /// Bit n: `highest - n` has come.
-    seen: u128,
-}
-
-impl Numbering {
-    fn from(number: u64) -> Self {
-        Self { first: number, highest: number, played: None, seen: 1 }
-    }
-
-    /// Notes a number above the highest; the answer is how many were left out.
-    fn advance(&mut self, number: u64) -> u64 {
-        let step = number - self.highest;
-        self.highest = number;
-        self.seen = u32::try_from(step).ok().and_then(|step| self.seen.checked_shl(step)).unwrap_or(0) | 1;
-        step - 1
-    }
-
-    /// Notes a number not above the highest; answers whether it had come before, if that is known.
-    fn note_seen(&mut self, number: u64) -> Option<bool> {
-        let behind = u32::try_from(self.highest - number).ok()?;
-        let bit = 1u128.checked_shl(behind)?;
-        let before = self.seen & bit != 0;
-        self.seen |= bit;
-        Some(before)
-    }
 }
 
 /// Ordered audio waiting to be played.
@@ -70,8 +44,14 @@ pub struct Playout {
     capacity: usize,
     samples: VecDeque<i16>,
     spans: VecDeque<Span>,
-    numbering: Option<Numbering>,
-    may_renumber: bool,
+    numbers: Option<Numbers>,
+    rested: bool,
+    /// The place of the last chunk that was played, or made up, to its end or in part: what comes before it is too late.
+    reached: Option<u64>,
+    /// Whether what comes after `reached` belongs right behind it. Not after a clear or a rest.
+    continues: bool,
+    /// Samples in the last chunk that was taken.
+    chunk_len: usize,
     lost: u64,
 }
 
@@ -83,67 +63,86 @@ impl Playout {
             capacity: samples_in(max_buffered, rate),
             samples: VecDeque::new(),
             spans: VecDeque::new(),
-            numbering: None,
-            may_renumber: false,
+            numbers: None,
+            rested: false,
+            reached: None,
+            continues: false,
+            chunk_len: 0,
             lost: 0,
         }
     }
 
-    /// Takes a chunk: in its place by `chunk`, or at the end when it has no number.
+    /// Takes a chunk: in its place by `chunk`, or at the end when it has no number. `print` is the [`fingerprint`] of its
+    /// payload.
     ///
     /// A duplicate, and a chunk older than what is being played, is dropped. What does not fit is
     /// dropped from the end of the new chunk.
-    pub fn push(&mut self, chunk: Option<u64>, pcm: &[i16]) -> Pushed {
+    ///
+    /// A sender may begin to number anew. What tells that from a duplicate is the audio: a number that has come is a
+    /// duplicate if its audio is the same, else the beginning of a new numbering, which goes on right behind the highest
+    /// number so far. So does one that is more than 511 behind the highest, one more than 16 behind it and below the first
+    /// of all, and the same audio from its first number on, after a [`rest`](Self::rest) or when its first three chunks
+    /// have come again in a row, 50 or more behind. Any other number behind the highest is a late one.
+    pub fn push(&mut self, chunk: Option<u64>, print: u16, pcm: &[i16]) -> Pushed {
         let mut pushed = Pushed::default();
-        if let Some(number) = chunk {
-            self.note(number, &mut pushed);
-        }
-        let too_late = pushed.reordered
-            && self
-                .numbering
-                .as_ref()
-                .and_then(|numbering| numbering.played)
-                .is_some_and(|played| chunk.is_some_and(|number| number < played));
+        let place = chunk.map(|number| self.note(number, print, pcm, &mut pushed));
         if pushed.duplicate {
             return pushed;
         }
+        let too_late = pushed.reordered && place.is_some_and(|place| self.reached.is_some_and(|r| place <= r));
         if !too_late {
             pushed.accepted = pcm.len().min(self.capacity.saturating_sub(self.samples.len()));
+            pushed.overflow = pcm.len() - pushed.accepted;
         }
         pushed.discarded = pcm.len() - pushed.accepted;
         if let Some(pcm) = pcm.get(..pushed.accepted).filter(|pcm| !pcm.is_empty()) {
-            self.insert(chunk, pcm);
+            self.chunk_len = pcm.len();
+            self.insert(place, pcm);
+        } else if let Some(place) = place.filter(|_| !too_late) {
+            self.cover(place);
         }
         pushed
     }
 
-    /// Files `number`: new, reordered or duplicate, and how many were skipped.
-    fn note(&mut self, number: u64, pushed: &mut Pushed) {
-        let renumber = std::mem::take(&mut self.may_renumber);
-        match &mut self.numbering {
-            None => self.numbering = Some(Numbering::from(number)),
-            Some(numbering) if number > numbering.highest => {
-                pushed.lost = numbering.advance(number);
-                self.lost = self.lost.saturating_add(pushed.lost);
-            }
-            Some(numbering) if renumber => *numbering = Numbering::from(number),
-            Some(numbering) => {
-                let before = numbering.note_seen(number);
-                let buffered = || self.spans.iter().any(|span| span.number == Some(number));
-                pushed.duplicate = before.unwrap_or_else(buffered);
-                pushed.reordered = !pushed.duplicate;
-                if before == Some(false) && number > numbering.first {
-                    self.lost = self.lost.saturating_sub(1); // It was counted when it was skipped.
-                }
-            }
+    /// The chunk at `place` has come, and nothing of it is here: that is no gap.
+    fn cover(&mut self, place: u64) {
+        let before = place.checked_sub(1);
+        if let Some(span) = self.spans.iter_mut().rev().find(|span| span.through == before) {
+            span.through = Some(place);
+        } else if self.reached.is_some() && self.reached == before {
+            self.reached = Some(place);
         }
     }
 
-    fn insert(&mut self, chunk: Option<u64>, pcm: &[i16]) {
-        let span = Span { number: chunk, len: pcm.len() };
+    /// Files `number`: new, reordered or duplicate, and how many were skipped. Answers its place.
+    fn note(&mut self, number: u64, print: u16, pcm: &[i16], pushed: &mut Pushed) -> u64 {
+        let rested = std::mem::take(&mut self.rested);
+        let Some(numbers) = &mut self.numbers else {
+            let (numbers, place) = Numbers::from(number, print);
+            self.numbers = Some(numbers);
+            return place;
+        };
+        let (place, verdict) =
+            numbers.note(number, print, rested, |place| waiting(&self.spans, &self.samples, place, pcm));
+        match verdict {
+            Verdict::New { lost } => {
+                pushed.lost = lost;
+                self.lost = self.lost.saturating_add(lost);
+            }
+            Verdict::Late { was_lost } => {
+                pushed.reordered = true;
+                self.lost = self.lost.saturating_sub(u64::from(was_lost)); // It was counted when it was skipped.
+            }
+            Verdict::Duplicate => pushed.duplicate = true,
+        }
+        place
+    }
+
+    fn insert(&mut self, place: Option<u64>, pcm: &[i16]) {
+        let span = Span { place, through: place, len: pcm.len() };
         // Behind everything that is not later; a chunk without a number keeps its place.
         let later =
-            self.spans.iter().rev().take_while(|later| later.number.is_some_and(|n| chunk.is_some_and(|c| n > c)));
+            self.spans.iter().rev().take_while(|later| later.place.is_some_and(|n| place.is_some_and(|c| n > c)));
         let (spans, samples) = later.fold((0, 0), |(spans, samples), later| (spans + 1, samples + later.len));
         self.spans.insert(self.spans.len() - spans, span);
         self.samples.extend(pcm);
@@ -153,19 +152,14 @@ impl Playout {
         }
     }
 
-    /// Appends up to `frame_samples` samples to `out`; returns how many there were.
-    pub fn pull(&mut self, frame_samples: usize, out: &mut Vec<i16>) -> usize {
-        let count = frame_samples.min(self.samples.len());
-        let (front, back) = self.samples.as_slices();
-        let split = count.min(front.len());
-        out.extend_from_slice(&front[..split]);
-        out.extend_from_slice(&back[..count - split]);
+    /// Appends up to `wanted` samples to `out`, none from behind a gap; returns how many there were.
+    pub fn pull(&mut self, wanted: usize, out: &mut Vec<i16>) -> usize {
+        let count = self.peek(wanted, out);
         self.samples.drain(..count);
         let mut rest = count;
         while let Some(front) = self.spans.front_mut().filter(|_| rest > 0) {
-            if let (Some(number), Some(numbering)) = (front.number, &mut self.numbering) {
-                numbering.played = numbering.played.max(Some(number));
-            }
+            self.continues = front.place.is_some();
+            self.reached = front.through.or(self.reached);
             let taken = rest.min(front.len);
             front.len -= taken;
             rest -= taken;
@@ -176,15 +170,63 @@ impl Playout {
         count
     }
 
+    /// As `pull`, but they stay.
+    pub fn peek(&self, wanted: usize, out: &mut Vec<i16>) -> usize {
+        let count = self.before_gap(wanted);
+        let (front, back) = self.samples.as_slices();
+        let split = count.min(front.len());
+        out.extend_from_slice(&front[..split]);
+        out.extend_from_slice(&back[..count - split]);
+        count
+    }
+
+    /// How many samples, up to `wanted`, there are before something is missing.
+    fn before_gap(&self, wanted: usize) -> usize {
+        let (mut count, mut last) = (0, self.reached.filter(|_| self.continues));
+        for span in &self.spans {
+            if count >= wanted || gap(last, span.place) > 0 {
+                break;
+            }
+            count += span.len;
+            last = span.through;
+        }
+        count.min(wanted)
+    }
+
+    /// Chunks missing right before the next sample.
+    pub fn missing(&self) -> u64 {
+        let last = self.reached.filter(|_| self.continues);
+        self.spans.front().map_or(0, |front| gap(last, front.place))
+    }
+
+    /// Something else was played for the next `chunks` missing ones: they are too late from now on.
+    pub fn give_up(&mut self, chunks: u64) {
+        self.reached = self.reached.map(|reached| reached.saturating_add(chunks.min(self.missing())));
+    }
+
+    /// Missing chunks among the buffered ones and right before them.
+    pub fn holes(&self) -> u64 {
+        let place = |span: Option<&Span>| span.and_then(|span| span.place);
+        match (place(self.spans.front()), place(self.spans.back())) {
+            (Some(front), Some(back)) => {
+                let places = back.saturating_sub(front).saturating_add(1);
+                places.saturating_sub(self.spans.len() as u64).saturating_add(self.missing())
+            }
+            _ => 0,
+        }
+    }
+
+    /// Samples in a chunk, as it was last.
+    pub fn chunk_len(&self) -> usize {
+        self.chunk_len
+    }
+
     /// Drops everything that is buffered; returns how many samples that were.
     pub fn clear(&mut self) -> usize {
         let dropped = self.samples.len();
         // A chunk from before the clear is as late as one that was played.
-        if let (Some(last), Some(numbering)) =
-            (self.spans.iter().rev().find_map(|span| span.number), &mut self.numbering)
-        {
-            numbering.played = numbering.played.max(Some(last));
-        }
+        self.reached = self.spans.iter().rev().find_map(|span| span.place).or(self.reached);
+        self.continues = false;
         self.samples.clear();
         self.spans.clear();
         dropped
@@ -196,7 +238,8 @@ impl Playout {
         if self.samples.is_empty() {
             self.samples = VecDeque::new();
             self.spans = VecDeque::new();
-            self.may_renumber = true;
+            self.rested = true;
+            self.continues = false;
         }
     }
 
@@ -214,6 +257,29 @@ impl Playout {
     pub fn lost(&self) -> u64 {
         self.lost
     }
+}
+
+/// Chunks missing between one and the next.
+fn gap(last: Option<u64>, next: Option<u64>) -> u64 {
+    match (last, next) {
+        (Some(last), Some(next)) => next.saturating_sub(last).saturating_sub(1),
+        _ => 0,
+    }
+}
+
+/// Whether the chunk at `place` waits, and whether it begins as `pcm` does.
+fn waiting(spans: &VecDeque<Span>, samples: &VecDeque<i16>, place: u64, pcm: &[i16]) -> Option<bool> {
+    let mut start = 0;
+    for span in spans {
+        if span.place == Some(place) {
+            // Of the first one a part may have been played, and of the last one a part discarded.
+            let rest = pcm.get(pcm.len().saturating_sub(span.len)..).unwrap_or_default();
+            let there = || samples.iter().skip(start).take(span.len);
+            return Some(there().eq(rest) || there().eq(pcm.iter().take(span.len)));
+        }
+        start += span.len;
+    }
+    None
 }
 
 #[cfg(test)]

@@ -3,15 +3,20 @@
 //! It paces itself by absolute deadlines: the driver calls [`Stream::tick`] when
 //! [`Stream::next_deadline`] has come, and asks again, until the deadline lies in the future.
 
+use std::cmp::Ordering;
 use std::time::{Duration, Instant};
 
 use super::codec::{Decoder, PayloadError};
+use super::delay::Delay;
 use super::duration_of;
 use super::encoding::Encoding;
-use super::playout::{Playout, Pushed};
+use super::playout::{self, Playout, Pushed};
 use super::samples_in;
 use super::silence::{SilenceClock, SilenceConfig};
+use super::supply::Supply;
 
+/// Audio that is discarded is told of so long after its first sample.
+const TELL_AFTER: Duration = Duration::from_secs(1);
 /// A tick that is later than this does not catch up: the time grid starts anew at that tick.
 pub const CATCH_UP: Duration = Duration::from_millis(200);
 
@@ -27,8 +32,13 @@ pub struct StreamConfig {
     /// Playing starts when this much is buffered, or this long after the first chunk, or at the
     /// stop, whichever comes first. Default 40 ms, at most an hour.
     pub playout_delay: Duration,
+    /// The delay grows when chunks come late, and falls again when they have come evenly for ten seconds; what a sender
+    /// that stalled is late by beyond this is discarded. `None`: the delay grows, and stays. Default 500 ms.
+    pub playout_delay_max: Option<Duration>,
     /// Audio beyond this is discarded. Default 10 s.
     pub max_buffered: Duration,
+    /// Make up for chunks that are lost, and fade out when the sender pauses. Default true.
+    pub conceal: bool,
     /// What counts as silence.
     pub silence: SilenceConfig,
 }
@@ -38,7 +48,9 @@ impl Default for StreamConfig {
         Self {
             frame: Duration::from_millis(20),
             playout_delay: Duration::from_millis(40),
+            playout_delay_max: Some(Duration::from_millis(500)),
             max_buffered: Duration::from_secs(10),
+            conceal: true,
             silence: SilenceConfig::default(),
         }
     }
@@ -53,6 +65,11 @@ pub enum StreamEvent {
     Ended {
         /// Audio played since `Started`: all of it after a stop, up to the end of the last audible
         /// frame after silence. Pauses in which nothing was played do not count.
+        duration: Duration,
+    },
+    /// Audio was thrown away: over the bound of the buffer, or late beyond `playout_delay_max`. Once a second at most.
+    Discarded {
+        /// How much, since the last such event.
         duration: Duration,
     },
 }
@@ -83,6 +100,14 @@ pub struct Counters {
     pub discarded_samples: u64,
     /// Samples played, padding not counted.
     pub played_samples: u64,
+    /// Samples made up for lost chunks, and for how many gaps.
+    pub concealed_samples: u64,
+    /// Gaps that were concealed.
+    pub concealed_gaps: u64,
+    /// Samples left out, and put in, so that the delay falls or grows.
+    pub shortened_samples: u64,
+    /// See there.
+    pub lengthened_samples: u64,
     /// The sender's last `timestamp`, as sent.
     pub last_timestamp: Option<u64>,
 }
@@ -98,6 +123,17 @@ enum Sender {
     Finished,
 }
 
+/// Whether audio flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    /// Frame after frame.
+    Playing,
+    /// The buffer has run dry, or has never been filled: it fills before playing goes on.
+    Dry,
+    /// It was emptied on request.
+    Cleared,
+}
+
 /// One inbound stream.
 #[derive(Debug)]
 pub struct Stream {
@@ -107,7 +143,7 @@ pub struct Stream {
     custom: Option<String>,
     config: StreamConfig,
     frame_samples: usize,
-    playout: Playout,
+    supply: Supply,
     silence: SilenceClock,
     counters: Counters,
     decoded: Vec<i16>,
@@ -115,6 +151,14 @@ pub struct Stream {
     due: Option<Instant>,
     /// When the last frame ended; `None` before the first.
     last_end: Option<Instant>,
+    /// When the sender's audio in it ended: what was filled up does not count.
+    audio_end: Option<Instant>,
+    flow: Flow,
+    /// When the first chunk came after playing had stopped.
+    refilled: Option<Instant>,
+    /// Samples discarded that nobody was told of, and when that is due.
+    untold: u64,
+    tell: Option<Instant>,
     /// Less than a frame was there when it was due, and has been given one frame more.
     waited: bool,
     sender: Sender,
@@ -141,12 +185,22 @@ impl Stream {
             custom,
             config,
             frame_samples: samples_in(config.frame, rate),
-            playout: Playout::new(rate, config.max_buffered),
+            supply: Supply::new(
+                rate,
+                Playout::new(rate, config.max_buffered),
+                config.conceal,
+                config.playout_delay_max.map(|most| Delay::new(config.playout_delay, most)),
+            ),
             silence: SilenceClock::new(config.silence),
             counters: Counters::default(),
             decoded: Vec::new(),
             due: None,
             last_end: None,
+            audio_end: None,
+            flow: Flow::Dry,
+            refilled: None,
+            untold: 0,
+            tell: None,
             waited: false,
             sender: Sender::Open,
             started: false,
@@ -177,7 +231,7 @@ impl Stream {
 
     /// How long the buffered audio lasts.
     pub fn buffered(&self) -> Duration {
-        self.playout.buffered_duration()
+        self.supply.playout().buffered_duration()
     }
 
     /// True between `Started` and `Ended`.
@@ -192,7 +246,16 @@ impl Stream {
 
     /// The figures so far.
     pub fn counters(&self) -> Counters {
-        Counters { lost: self.playout.lost(), ..self.counters }
+        let shaped = self.supply.shaped();
+        Counters {
+            lost: self.supply.playout().lost(),
+            discarded_samples: self.counters.discarded_samples + shaped.cut,
+            concealed_samples: shaped.concealed,
+            concealed_gaps: shaped.gaps,
+            shortened_samples: shaped.shortened,
+            lengthened_samples: shaped.lengthened,
+            ..self.counters
+        }
     }
 
     /// Takes the bytes of one chunk; after the stop they are discarded. On an error nothing is taken.
@@ -210,7 +273,7 @@ impl Stream {
         let pushed = if self.is_stopping() {
             Pushed { discarded: self.decoded.len(), ..Pushed::default() }
         } else {
-            self.playout.push(chunk, &self.decoded)
+            self.supply.push(chunk, playout::fingerprint(payload), &self.decoded)
         };
         if self.decoded.capacity() > KEPT {
             self.decoded = Vec::new();
@@ -218,6 +281,7 @@ impl Stream {
         self.counters.duplicates += u64::from(pushed.duplicate);
         self.counters.reordered += u64::from(pushed.reordered);
         self.counters.discarded_samples += pushed.discarded as u64;
+        self.discarded(now, pushed.overflow);
         if pushed.accepted > 0 {
             self.plan(now);
         }
@@ -226,14 +290,46 @@ impl Stream {
 
     /// Sees to it that audio which has just come is played.
     fn plan(&mut self, now: Instant) {
-        self.due = Some(match (self.due, self.last_end) {
-            (Some(due), Some(_)) => due,
-            (None, Some(end)) => now.max(end),
-            (due, None) if self.playout.buffered_duration() >= self.config.playout_delay => {
-                due.map_or(now, |due| due.min(now))
-            }
-            (due, None) => due.unwrap_or(now + self.config.playout_delay),
+        if let Some(due) = self.due.filter(|_| self.flow == Flow::Playing) {
+            let full = self.waited && self.supply.available() >= self.frame_samples;
+            let due = if full { due.min(self.last_end.map_or(now, |end| now.max(end))) } else { due };
+            self.due = Some(due);
+            self.supply.observe(now, due.saturating_duration_since(now), self.frame_samples);
+            return;
+        }
+        let soonest = self.last_end.map_or(now, |end| now.max(end));
+        let refilled = *self.refilled.get_or_insert(now);
+        let late = self
+            .audio_end
+            .is_some_and(|end| Some(refilled.saturating_duration_since(end)) < self.config.playout_delay_max);
+        // What comes late is given more time from then on; what comes after a pause, as much as at first.
+        let wanted = match self.supply.cushion() {
+            Some(cushion) if late && self.flow == Flow::Dry => cushion,
+            None if self.last_end.is_some() => Duration::ZERO,
+            _ => self.config.playout_delay,
+        };
+        let buffered = duration_of(self.supply.available() as u64, self.encoding.sample_rate());
+        self.due = Some(if buffered >= wanted {
+            self.due.map_or(soonest, |due| due.min(soonest))
+        } else {
+            let more = if late { wanted.saturating_sub(buffered) } else { wanted };
+            self.due.unwrap_or(soonest.max(now + more))
         });
+    }
+
+    /// Notes that audio was thrown away which did not fit.
+    fn discarded(&mut self, now: Instant, samples: usize) {
+        if samples > 0 {
+            self.untold += samples as u64;
+            self.tell.get_or_insert(now + TELL_AFTER);
+        }
+    }
+
+    /// How much was thrown away since the last event about it.
+    pub fn take_discarded(&mut self) -> Option<Duration> {
+        self.tell = None;
+        let samples = std::mem::take(&mut self.untold);
+        (samples > 0).then(|| duration_of(samples, self.encoding.sample_rate()))
     }
 
     /// The sender's stop: what is buffered is still played, then the stream ends.
@@ -250,7 +346,9 @@ impl Stream {
     /// Drops what is buffered, at once; returns how many samples that were. The silence clock runs
     /// on from what was played.
     pub fn clear(&mut self, now: Instant) -> usize {
-        let dropped = self.playout.clear();
+        let dropped = self.supply.clear();
+        self.flow = Flow::Cleared;
+        self.refilled = None;
         self.counters.discarded_samples += dropped as u64;
         self.waited = false;
         self.due = match self.sender {
@@ -262,21 +360,18 @@ impl Stream {
 
     /// The sender is gone: nothing more is played. Answers how much was, if the audio had started and not ended.
     pub fn abandon(&mut self) -> Option<Duration> {
-        self.playout.clear();
+        self.supply.clear();
         self.sender = Sender::Finished;
         self.due = None;
         match self.end(self.samples)? {
             StreamEvent::Ended { duration } => Some(duration),
-            StreamEvent::Started => None,
+            StreamEvent::Started | StreamEvent::Discarded { .. } => None,
         }
     }
 
     /// When [`tick`](Self::tick) is to be called next; `None` until something comes in.
     pub fn next_deadline(&self) -> Option<Instant> {
-        match (self.due, self.silence.deadline()) {
-            (Some(due), Some(silence)) => Some(due.min(silence)),
-            (due, silence) => due.or(silence),
-        }
+        [self.due, self.silence.deadline(), self.tell].into_iter().flatten().min()
     }
 
     /// Does what was due first, if its time has come. `frame` is cleared, and filled with exactly
@@ -286,6 +381,12 @@ impl Stream {
     /// future. A late one catches up on the same time grid unless it is later than [`CATCH_UP`].
     pub fn tick(&mut self, now: Instant, frame: &mut Vec<i16>) -> Tick {
         frame.clear();
+        let last = self.is_stopping() && self.supply.is_dry() && self.due.is_some_and(|due| due <= now);
+        if self.tell.is_some_and(|at| at <= now || last)
+            && let Some(duration) = self.take_discarded()
+        {
+            return Tick { event: Some(StreamEvent::Discarded { duration }), ..Tick::default() };
+        }
         let due = self.due.map(|due| {
             let late = now.saturating_duration_since(due);
             if late >= CATCH_UP { now } else { due }
@@ -304,32 +405,54 @@ impl Stream {
 
     fn end_by_silence(&mut self) -> Tick {
         let event = self.end(self.audible_samples);
-        self.playout.rest();
+        self.supply.rest();
         Tick { event, ..Tick::default() }
     }
 
     /// Plays the frame that is due at `due`, or finds that there is none.
     fn play(&mut self, due: Instant, frame: &mut Vec<i16>) -> Tick {
-        let buffered = self.playout.buffered();
-        if buffered == 0 {
-            self.due = None;
-            return if self.is_stopping() { self.finish() } else { Tick::default() };
+        if self.supply.is_dry() {
+            return self.run_dry(due, frame);
         }
-        if buffered < self.frame_samples && !self.is_stopping() && !self.waited {
+        if !self.is_stopping() && !self.waited && self.supply.available() < self.frame_samples {
             self.waited = true;
             self.due = Some(due + self.config.frame);
             return Tick::default();
         }
 
         self.waited = false;
-        let count = self.playout.pull(self.frame_samples, frame);
+        self.flow = Flow::Playing;
+        let pause = match (self.audio_end, self.refilled) {
+            (Some(end), _) => due.saturating_duration_since(end),
+            (None, first) => first.map_or(Duration::ZERO, |first| due.saturating_duration_since(first)),
+        };
+        self.refilled = None;
+        if !pause.is_zero() {
+            self.supply.resume(pause);
+        }
+        let cut = self.supply.shaped().cut;
+        let count = self.supply.frame(self.frame_samples, frame);
+        self.discarded(due, (self.supply.shaped().cut - cut) as usize);
+        let filled = frame.len();
         let silent = self.silence.is_silent(frame);
-        frame.resize(self.frame_samples, 0);
+        if filled < self.frame_samples {
+            if !self.is_stopping() {
+                self.supply.fade_out(self.frame_samples - filled, frame);
+            }
+            frame.resize(self.frame_samples, 0);
+        }
         let first = self.last_end.is_none();
         let end = due + self.config.frame;
+        self.audio_end = Some(match filled.cmp(&self.frame_samples) {
+            Ordering::Less => due + duration_of(filled as u64, self.encoding.sample_rate()),
+            _ => end,
+        });
         self.last_end = Some(end);
         self.due = Some(end);
         self.counters.played_samples += count as u64;
+        if count == 0 {
+            return Tick { event: None, played: true, ended_stream: false };
+        }
 
         let mut event = None;
         if !self.started && (first || !silent) {
@@ -346,6 +469,20 @@ impl Stream {
             }
         }
         Tick { event, played: true, ended_stream: false }
+    }
+
+    /// Nothing is there at `due`. Whether the sender pauses or its next chunk is late, what was heard fades out.
+    fn run_dry(&mut self, due: Instant, frame: &mut Vec<i16>) -> Tick {
+        self.due = None;
+        if self.is_stopping() {
+            return self.finish();
+        }
+        let flow = std::mem::replace(&mut self.flow, Flow::Dry);
+        if flow != Flow::Playing || !self.supply.fade_out(self.frame_samples, frame) {
+            return Tick::default();
+        }
+        self.last_end = Some(due + self.config.frame);
+        Tick { event: None, played: true, ended_stream: false }
     }
 
     /// Everything is played, after a stop.

@@ -235,7 +235,14 @@ impl AudioUnit {
 }
 
 fn new_stream(rate: u32, limit: Duration) -> Stream {
-    let config = StreamConfig { playout_delay: Duration::ZERO, max_buffered: limit, ..StreamConfig::default() };
+    // What is written here is played as it is written: there is no network to make up for.
+    let config = StreamConfig {
+        playout_delay: Duration::ZERO,
+        playout_delay_max: None,
+        max_buffered: limit,
+        conceal: false,
+        ..StreamConfig::default()
+    };
     Stream::new(String::new(), Encoding::Pcm { rate }, None, config)
 }
 

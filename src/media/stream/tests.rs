@@ -18,10 +18,11 @@ enum Happened {
     Started(f64),
     Frame(f64, Vec<i16>),
     Ended(f64, Duration),
+    Discarded(f64, Duration),
     Gone(f64),
 }
 
-use Happened::{Ended, Frame, Gone, Started};
+use Happened::{Discarded, Ended, Frame, Gone, Started};
 
 /// A stream, a clock, and a driver that steps to each deadline.
 struct Bench {
@@ -80,6 +81,10 @@ impl Bench {
                 assert!(!tick.played);
                 self.log.push(Ended(at, duration));
             }
+            Some(StreamEvent::Discarded { duration }) => {
+                assert!(!tick.played);
+                self.log.push(Discarded(at, duration));
+            }
             None => {}
         }
         if tick.played {
@@ -123,8 +128,13 @@ impl Bench {
     }
 }
 
+/// Audio as it comes: nothing is made up and the delay is not corrected. The simulated network tests that.
+fn plain() -> StreamConfig {
+    StreamConfig { playout_delay_max: None, conceal: false, ..StreamConfig::default() }
+}
+
 fn bench() -> Bench {
-    Bench::new(StreamConfig::default())
+    Bench::new(plain())
 }
 
 #[test]
@@ -207,7 +217,7 @@ fn silence_of_exactly_the_duration_ends_it_before_the_next_frame() {
 #[test]
 fn a_threshold_makes_quiet_audio_silence() {
     let silence = SilenceConfig { threshold_dbfs: Some(-50.0), duration: ms(300) };
-    let mut bench = Bench::new(StreamConfig { silence, ..StreamConfig::default() });
+    let mut bench = Bench::new(StreamConfig { silence, ..plain() });
     bench.push(1000, FRAME);
     bench.push(100, 100 * FRAME); // -50.3 dBFS
     bench.push(110, FRAME); // -49.5 dBFS
@@ -325,7 +335,7 @@ fn a_chunk_before_the_last_frame_ends_plays_after_it() {
 }
 
 #[test]
-fn less_than_a_frame_is_given_one_frame_more() {
+fn less_than_a_frame_is_given_up_to_one_frame_more() {
     let mut bench = bench();
     bench.push(1000, 2 * FRAME + 40);
     bench.run(10_000);
@@ -340,8 +350,8 @@ fn less_than_a_frame_is_given_one_frame_more() {
     bench.run(50);
     bench.push(1000, 120);
     bench.run(10_000);
-    assert_eq!(bench.audible(), [0.0, 20.0, 60.0]);
-    assert_eq!(bench.log[3], Frame(60.0, vec![1000; FRAME]));
+    assert_eq!(bench.audible(), [0.0, 20.0, 50.0], "as soon as it is full");
+    assert_eq!(bench.log[3], Frame(50.0, vec![1000; FRAME]));
 }
 
 #[test]
@@ -411,7 +421,8 @@ fn ten_seconds_fit_and_not_a_sample_more() {
     assert_eq!(bench.stream.buffered(), Duration::from_secs(10));
     bench.run(20_000);
     assert_eq!(bench.audible().len(), 500);
-    assert_eq!(bench.events(), [Started(0.0), Ended(11_000.0, ms(10_000))]);
+    let told = Discarded(1000.0, Duration::from_micros(125));
+    assert_eq!(bench.events(), [Started(0.0), told, Ended(11_000.0, ms(10_000))]);
     let counters = bench.stream.counters();
     assert_eq!((counters.received, counters.discarded_samples), (3, 1));
 }
@@ -439,6 +450,61 @@ fn after_a_clear_new_audio_plays_at_once() {
     bench.run(100);
     assert_eq!(bench.audible(), [0.0, 20.0, 40.0, 60.0]);
     assert_eq!(bench.log[4], Frame(60.0, vec![2000; FRAME]));
+}
+
+#[test]
+fn a_clear_is_heard_with_the_next_frame() {
+    for at in [41, 50, 59, 60] {
+        let mut bench = Bench::new(StreamConfig::default());
+        bench.push(1000, 100 * FRAME);
+        bench.run(at);
+        bench.stream.clear(bench.now);
+        bench.push(2000, 100 * FRAME);
+        bench.run(200);
+        let next = bench.log.iter().find_map(|entry| match entry {
+            Frame(time, pcm) if *time >= at as f64 && pcm[0] != 1000 => Some((*time, pcm.clone())),
+            _ => None,
+        });
+        let (time, pcm) = next.expect("the new audio");
+        assert!(time - at as f64 <= 20.0, "cleared at {at}, gone at {time}");
+        assert_eq!(pcm, vec![2000; FRAME], "nothing of the old audio in it");
+    }
+}
+
+#[test]
+fn when_the_sender_breaks_off_the_audio_fades_out_in_one_frame() {
+    let mut bench = Bench::new(StreamConfig::default());
+    bench.push(1000, 5 * FRAME);
+    bench.run(3000);
+    let audible = bench.audible();
+    assert_eq!(audible, [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]);
+    let Some(Frame(_, last)) = bench.log.iter().rfind(|entry| matches!(entry, Frame(..))) else { panic!("a frame") };
+    assert!(last[0] > 900 && last[80] < 600 && last[159] < 20, "{last:?}");
+    assert_eq!(bench.events(), [Started(0.0), Ended(1100.0, ms(100))], "it counts as silence");
+    let counters = bench.stream.counters();
+    assert_eq!((counters.played_samples, counters.concealed_samples, counters.lost), (800, 0, 0), "and not as a loss");
+
+    let mut quiet = Bench::new(StreamConfig::default());
+    quiet.push(1000, FRAME);
+    quiet.push(20, 2 * FRAME);
+    quiet.run(3000);
+    assert_eq!(quiet.audible(), [0.0, 20.0, 40.0], "nothing to fade");
+}
+
+#[test]
+fn what_comes_late_is_given_more_time_and_what_comes_after_a_pause_as_much_as_at_first() {
+    let mut bench = Bench::new(StreamConfig::default());
+    bench.push(20, 2 * FRAME);
+    bench.run(55); // late by 15 ms
+    bench.push(20, FRAME);
+    assert_eq!(
+        bench.stream.next_deadline(),
+        Some(bench.zero + ms(75)),
+        "20 ms more than there are, or when 40 ms are there"
+    );
+    bench.run(70);
+    bench.push(20, FRAME);
+    assert_eq!(bench.stream.next_deadline(), Some(bench.zero + ms(70)));
 }
 
 #[test]
@@ -497,6 +563,10 @@ fn counters_count() {
         reordered: 1,
         discarded_samples: 0,
         played_samples: 0,
+        concealed_samples: 0,
+        concealed_gaps: 0,
+        shortened_samples: 0,
+        lengthened_samples: 0,
         last_timestamp: Some(320),
     };
     assert_eq!(stream.counters(), counters);
@@ -517,7 +587,9 @@ fn wild_configurations_do_no_harm() {
         let mut bench = Bench::new(StreamConfig {
             frame: ms(20),
             playout_delay: duration,
+            playout_delay_max: Some(duration),
             max_buffered: Duration::MAX,
+            conceal: true,
             silence: SilenceConfig { duration, threshold_dbfs: Some(f32::NAN) },
         });
         bench.push(1000, FRAME);
@@ -527,7 +599,7 @@ fn wild_configurations_do_no_harm() {
         assert_eq!(bench.audible().len(), 1);
         assert!(matches!(bench.log.last(), Some(Gone(_))));
     }
-    let config = StreamConfig { frame: Duration::ZERO, ..StreamConfig::default() };
+    let config = StreamConfig { frame: Duration::ZERO, ..plain() };
     let stream = Stream::new(String::new(), PCM8, None, config);
     assert_eq!(stream.frame_samples(), 8);
 }
@@ -620,7 +692,7 @@ proptest! {
                     }
                     played.extend(frame.iter().copied().filter(|&sample| sample != 0));
                 }
-                Gone(_) => {}
+                Gone(_) | Discarded(..) => {}
             }
         }
         prop_assert!(!started, "never ended");

@@ -319,6 +319,7 @@ impl Told {
                 assert_eq!(pcm.len(), samples_in(frame, *rate));
             }
             Output::Ended { tag, .. } => assert_eq!(self.started.insert((*tag).to_owned(), false), Some(true)),
+            Output::Discarded { duration, .. } => assert!(!duration.is_zero(), "nothing was discarded"),
             Output::Over { key } => {
                 assert!(!self.over.contains(key), "over twice");
                 self.over.push(*key);

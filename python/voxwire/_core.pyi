@@ -33,6 +33,9 @@ class ConnectionSink(Protocol):
     def on_media_ended(self, tag: str, duration: float, /) -> None:
         """`duration` in milliseconds."""
 
+    def on_media_discarded(self, tag: str, duration: float, /) -> None:
+        """`duration` in milliseconds."""
+
     def on_drained(self) -> None:
         """Asked for by `request_drain`: all that was sent is with the operating system."""
 
@@ -126,7 +129,9 @@ class ConnectionOptions:
         send_buffer: int,
         media: bool,
         playout_delay: float,
+        playout_delay_max: float | None,
         playout_buffer: float,
+        conceal: bool,
         silence_duration: float,
         silence_threshold: float | None,
         trace: str | None,
@@ -206,9 +211,13 @@ class Connection:
     def statistics(self) -> dict[str, int | float]:
         """Counters: messages_sent, messages_received, bytes_sent, bytes_received (payload), wire_bytes_sent,
         wire_bytes_received, pings_sent, pongs_received, latency (seconds, 0.0 before the first pong), media_frames_sent,
-        media_frames_received, media_lost, media_duplicates, media_discarded_ms, media_dropped_ms (to a slow peer);
+        media_frames_received, media_lost, media_duplicates, media_discarded_ms, media_dropped_ms (to a slow peer),
+        media_concealed_ms, media_concealed_gaps, media_adjusted_ms (left out or repeated to correct the delay);
         unhandled_bytes, buffered_bytes (as it is now).
         """
+
+    def buffered_media(self, tag: str | None) -> float:
+        """Milliseconds of incoming audio that wait to be played: of one tag or (None) of the tag that has most."""
 
     def clear_media(self, tag: str | None) -> float:
         """Drops buffered incoming audio of one tag or (None) of all; answers the milliseconds dropped."""

@@ -20,6 +20,8 @@ class WebSocketEvents(StrEnum):
     """The audio of a stream that the peer sends begins to play."""
     MEDIA_ENDED = "WebSocket.MediaEventEnded"
     """That audio ended: the peer stopped it, or it was silent for a second."""
+    MEDIA_DISCARDED = "WebSocket.MediaDiscarded"
+    """Audio of that stream was thrown away: there was too much of it. Not in VoxEngine."""
     RECONNECTING = "WebSocket.Reconnecting"
     """With `reconnect`: the connection was lost and will be made again. Not in VoxEngine."""
 

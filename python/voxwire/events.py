@@ -21,6 +21,7 @@ __all__ = [
     "CreatedEvent",
     "ErrorEvent",
     "Event",
+    "MediaDiscardedEvent",
     "MediaEndedEvent",
     "MediaStartedEvent",
     "MessageEvent",
@@ -154,6 +155,19 @@ class MediaEndedEvent(WebSocketEvent):
     name: ClassVar[StrEnum] = WebSocketEvents.MEDIA_ENDED
     tag: str
     mediaInfo: WebSocketMediaInfo
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MediaDiscardedEvent(WebSocketEvent):
+    """Audio of a stream was thrown away: more waited than `playout_buffer` holds, or the sender had stalled for longer than
+    `playout_delay_max`. At most once a second for each stream, a second after the first of it, or when the stream ends.
+    """
+
+    name: ClassVar[StrEnum] = WebSocketEvents.MEDIA_DISCARDED
+    tag: str
+    """The stream's tag; empty for a stream that has none."""
+    duration: float
+    """How much, in milliseconds, since the event before."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

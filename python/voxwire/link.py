@@ -19,6 +19,7 @@ from .events import (
     CloseEvent,
     CreatedEvent,
     ErrorEvent,
+    MediaDiscardedEvent,
     MediaEndedEvent,
     MediaStartedEvent,
     MessageEvent,
@@ -59,6 +60,7 @@ class _Reports:
     on_close: Callable[[int, str, bool], None]
     on_media_started: Callable[[str, str, str | None], None]
     on_media_ended: Callable[[str, float], None]
+    on_media_discarded: Callable[[str, float], None]
     on_drained: Callable[[], None]
     on_pong: Callable[[bytes], None]
 
@@ -144,6 +146,7 @@ class Link(EventTarget):
             self._on_close,
             self._on_media_started,
             self._on_media_ended,
+            self._on_media_discarded,
             self._on_drained,
             self._pings.answered,
         )
@@ -294,6 +297,10 @@ class Link(EventTarget):
     def _on_media_ended(self, tag: str, duration: float) -> None:
         self._flush()
         self._dispatch(MediaEndedEvent(cast("WebSocket", self), tag, WebSocketMediaInfo(duration)))
+
+    def _on_media_discarded(self, tag: str, duration: float) -> None:
+        self._flush()
+        self._dispatch(MediaDiscardedEvent(cast("WebSocket", self), tag, duration))
 
     def _on_drained(self) -> None:
         self._drained += 1

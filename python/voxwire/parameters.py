@@ -94,9 +94,14 @@ class WebSocketParameters(TypedDict, total=False):
     send_buffer: int
     """Messages sent and not taken by the system yet; above it `send` raises SendBufferFull. Default 16 MiB."""
     playout_delay: float
-    """Audio kept back to put chunks in order. Default 0.04."""
+    """Audio kept back at first, to put chunks in order. Default 0.04."""
+    playout_delay_max: float | None
+    """The delay grows when chunks come late, up to this, and falls again when they come evenly; what a sender that stalled
+    is late by beyond it is discarded. At least `playout_delay`; default 0.5. None: it grows, and never falls."""
     playout_buffer: float
     """Audio kept at most; what exceeds it is discarded. Default 10."""
+    conceal: bool
+    """Make up for audio that is lost (after ITU-T G.711 Appendix I), and fade out where it breaks off. Default True."""
     silence_duration: float
     """Silence after which MEDIA_ENDED fires. Default 1."""
     silence_threshold: float | None
@@ -164,6 +169,7 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any], *, incoming:
     receive_buffer = count("receive_buffer", get("receive_buffer", MIB), 1)
     tls = _tls("tls", get("tls"))
     close_timeout = _seconds("close_timeout", get("close_timeout", 10.0))
+    playout_delay = _seconds("playout_delay", get("playout_delay", 0.04), zero=True)
     threshold = get("silence_threshold")
     if threshold is not None and (not _number(threshold) or threshold > 0):
         refuse("silence_threshold", threshold, "a level in dBFS, at most 0, or None")
@@ -180,8 +186,10 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any], *, incoming:
         receive_buffer=receive_buffer,
         send_buffer=count("send_buffer", get("send_buffer", 16 * MIB), 1),
         media=_flag("media", get("media", True)),
-        playout_delay=_seconds("playout_delay", get("playout_delay", 0.04), zero=True),
+        playout_delay=playout_delay,
+        playout_delay_max=_playout_delay_max(values, playout_delay),
         playout_buffer=_seconds("playout_buffer", get("playout_buffer", 10.0)),
+        conceal=_flag("conceal", get("conceal", True)),
         silence_duration=_seconds("silence_duration", get("silence_duration", 1.0)),
         silence_threshold=None if threshold is None else float(threshold),
         trace=_file("trace", trace, trace_name(identity)),
@@ -200,6 +208,13 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any], *, incoming:
         sock=_sock(get("sock")),
         reconnect=_reconnect(get("reconnect", False), get("sock")),
     )
+
+
+def _playout_delay_max(values: Mapping[str, Any], least: float) -> float | None:
+    value = values.get("playout_delay_max", max(0.5, least))
+    if value is not None and (not _number(value) or value <= 0 or value < least):
+        refuse("playout_delay_max", value, f"a number of seconds > 0 and >= playout_delay ({least}), or None")
+    return None if value is None else float(value)
 
 
 def _via(values: Mapping[str, Any]) -> _core.Via:

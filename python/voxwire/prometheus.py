@@ -90,6 +90,11 @@ def _families(s: ProcessStatistics) -> Iterator[_Family]:
         "Audio received and not played (buffer full, too late, cleared), and not sent to a slow peer.",
         dropped,
     )
+    concealed = s.media_concealed_ms / 1000
+    yield counter("media_concealed_seconds", "Audio made up for chunks that were lost.", concealed)
+    yield counter("media_concealed_gaps", "Gaps in audio that were concealed.", s.media_concealed_gaps)
+    adjusted = s.media_adjusted_ms / 1000
+    yield counter("media_adjusted_seconds", "Audio left out or repeated to correct the delay.", adjusted)
     yield gauge("unhandled_bytes", "Messages received and not handled yet.", s.unhandled_bytes)
     yield gauge("buffered_bytes", "Payload of messages that wait to be sent.", s.buffered_bytes)
 

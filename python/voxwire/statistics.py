@@ -35,10 +35,16 @@ class WebSocketStatistics:
     media_frames_sent: int = 0
     media_frames_received: int = 0
     media_lost: int = 0
-    """Chunks that never came and were concealed."""
+    """Chunks that never came."""
     media_duplicates: int = 0
     media_discarded_ms: float = 0.0
-    """Milliseconds of audio received over the playout buffer's bound."""
+    """Milliseconds of audio received and not played: over the playout buffer's bound, too late, or cleared."""
+    media_concealed_ms: float = 0.0
+    """Milliseconds of audio made up for chunks that were lost."""
+    media_concealed_gaps: int = 0
+    """How many gaps that were."""
+    media_adjusted_ms: float = 0.0
+    """Milliseconds left out or repeated, where it is not heard, to correct the delay."""
     media_dropped_ms: float = 0.0
     """Milliseconds of audio not sent because the peer reads too slowly."""
     unhandled_bytes: int = 0
@@ -104,10 +110,16 @@ class ProcessStatistics:
     media_frames_sent: int = 0
     media_frames_received: int = 0
     media_lost: int = 0
-    """Chunks that never came and were concealed."""
+    """Chunks that never came."""
     media_duplicates: int = 0
     media_discarded_ms: float = 0.0
-    """Milliseconds of audio received over the playout buffer's bound."""
+    """Milliseconds of audio received and not played: over the playout buffer's bound, too late, or cleared."""
+    media_concealed_ms: float = 0.0
+    """Milliseconds of audio made up for chunks that were lost."""
+    media_concealed_gaps: int = 0
+    """How many gaps that were."""
+    media_adjusted_ms: float = 0.0
+    """Milliseconds left out or repeated, where it is not heard, to correct the delay."""
     media_dropped_ms: float = 0.0
     """Milliseconds of audio not sent because peers read too slowly."""
     unhandled_bytes: int = 0

@@ -12,6 +12,7 @@ from .events import (
     CloseEvent,
     CreatedEvent,
     ErrorEvent,
+    MediaDiscardedEvent,
     MediaEndedEvent,
     MediaStartedEvent,
     MessageEvent,
@@ -55,6 +56,7 @@ class WebSocket(Link, MediaSource):
     onclose = OnHandler[CloseEvent](WebSocketEvents.CLOSE)
     onmediastarted = OnHandler[MediaStartedEvent](WebSocketEvents.MEDIA_STARTED)
     onreconnecting = OnHandler[ReconnectingEvent](WebSocketEvents.RECONNECTING)
+    onmediadiscarded = OnHandler[MediaDiscardedEvent](WebSocketEvents.MEDIA_DISCARDED)
     onmediaended = OnHandler[MediaEndedEvent](WebSocketEvents.MEDIA_ENDED)
 
     def __init__(
@@ -260,6 +262,10 @@ class WebSocket(Link, MediaSource):
         """Drop the audio that was received and not played yet, of one tag or of all; answers the milliseconds dropped."""
         tag = tag_of(parameters, options)
         return self._connection.clear_media(tag)
+
+    def buffered_media(self, parameters: TagParameters | None = None, **options: Unpack[TagParameters]) -> float:
+        """Answer how many milliseconds of received audio wait to be played: of one tag, or of the tag that has most."""
+        return self._connection.buffered_media(tag_of(parameters, options))
 
     def _sink(self) -> _core.Connection:
         return self._audible

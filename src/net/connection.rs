@@ -333,6 +333,9 @@ impl Connection {
             snapshot.media_lost = counters.lost;
             snapshot.media_duplicates = counters.duplicates;
             snapshot.media_discarded = counters.discarded;
+            snapshot.media_concealed = counters.concealed;
+            snapshot.media_concealed_gaps = counters.concealed_gaps;
+            snapshot.media_adjusted = counters.adjusted;
         }
         snapshot.unhandled_bytes = self.unhandled.load(Ordering::Relaxed) as u64;
         if let Phase::Open(io) = &*lock(&self.phase) {

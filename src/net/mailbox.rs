@@ -61,6 +61,13 @@ pub enum Notice {
         /// How much of it was played.
         duration: Duration,
     },
+    /// Audio of an incoming stream was thrown away, over a bound.
+    MediaDiscarded {
+        /// Its tag.
+        tag: String,
+        /// How much, since the last such notice.
+        duration: Duration,
+    },
     /// All that was sent is with the operating system.
     Drained,
     /// A pong that answers a ping of the application.

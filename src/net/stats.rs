@@ -56,6 +56,9 @@ pub struct Snapshot {
     pub media_duplicates: u64,
     pub media_discarded: Duration,
     pub media_dropped: Duration,
+    pub media_concealed: Duration,
+    pub media_concealed_gaps: u64,
+    pub media_adjusted: Duration,
     pub unhandled_bytes: u64,
     pub buffered_bytes: u64,
 }
@@ -80,6 +83,9 @@ impl std::ops::AddAssign<&Self> for Snapshot {
             media_duplicates,
             media_discarded,
             media_dropped,
+            media_concealed,
+            media_concealed_gaps,
+            media_adjusted,
             unhandled_bytes,
             buffered_bytes,
         } = other;
@@ -100,6 +106,9 @@ impl std::ops::AddAssign<&Self> for Snapshot {
         self.media_duplicates += media_duplicates;
         self.media_discarded += *media_discarded;
         self.media_dropped += *media_dropped;
+        self.media_concealed += *media_concealed;
+        self.media_concealed_gaps += media_concealed_gaps;
+        self.media_adjusted += *media_adjusted;
         self.unhandled_bytes += unhandled_bytes;
         self.buffered_bytes += buffered_bytes;
     }

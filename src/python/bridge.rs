@@ -221,6 +221,10 @@ impl LoopBridge {
                 let milliseconds = duration.as_secs_f64() * 1000.0;
                 sink.call_method1(intern!(py, "on_media_ended"), (tag, milliseconds))?;
             }
+            Notice::MediaDiscarded { tag, duration } => {
+                let milliseconds = duration.as_secs_f64() * 1000.0;
+                sink.call_method1(intern!(py, "on_media_discarded"), (tag, milliseconds))?;
+            }
             Notice::Drained => drop(sink.call_method0(intern!(py, "on_drained"))?),
             Notice::Pong(payload) => {
                 sink.call_method1(intern!(py, "on_pong"), (PyBytes::new(py, &payload),))?;

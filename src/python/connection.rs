@@ -151,6 +151,10 @@ impl PyConnection {
     fn clear_media(&self, py: Python<'_>, tag: Option<&str>) -> PyResult<f64> {
         Ok(self.get(py)?.clear_media(tag).as_secs_f64() * 1000.0)
     }
+
+    fn buffered_media(&self, py: Python<'_>, tag: Option<&str>) -> PyResult<f64> {
+        Ok(self.get(py)?.buffered_media(tag).as_secs_f64() * 1000.0)
+    }
 }
 
 /// A descriptor of our own for an open file.

@@ -104,8 +104,8 @@ pub(super) struct ConnectionOptions(pub(super) Options);
 impl ConnectionOptions {
     #[new]
     #[pyo3(signature = (*, connect_timeout, handshake_timeout, close_timeout, ping_interval, ping_timeout,
-        max_message_size, max_fragments, compression, incoming, receive_buffer, send_buffer, media, playout_delay, playout_buffer,
-        silence_duration, silence_threshold, trace))]
+        max_message_size, max_fragments, compression, incoming, receive_buffer, send_buffer, media, playout_delay,
+        playout_delay_max, playout_buffer, conceal, silence_duration, silence_threshold, trace))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn new(
         py: Python<'_>,
@@ -122,7 +122,9 @@ impl ConnectionOptions {
         send_buffer: usize,
         media: bool,
         playout_delay: f64,
+        playout_delay_max: Option<f64>,
         playout_buffer: f64,
+        conceal: bool,
         silence_duration: f64,
         silence_threshold: Option<f32>,
         trace: Option<PathBuf>,
@@ -137,7 +139,9 @@ impl ConnectionOptions {
         let deflate = compression.map(|fields| fields.config(py, role)).transpose()?;
         let stream = StreamConfig {
             playout_delay: seconds("playout_delay", playout_delay)?,
+            playout_delay_max: optional("playout_delay_max", playout_delay_max)?,
             max_buffered: seconds("playout_buffer", playout_buffer)?,
+            conceal,
             silence,
             ..StreamConfig::default()
         };

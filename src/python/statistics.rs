@@ -21,6 +21,7 @@ pub(super) fn of_connection<'py>(py: Python<'py>, s: &Snapshot) -> PyResult<Boun
         ("media_frames_received", s.media_frames_received),
         ("media_lost", s.media_lost),
         ("media_duplicates", s.media_duplicates),
+        ("media_concealed_gaps", s.media_concealed_gaps),
         ("unhandled_bytes", s.unhandled_bytes),
         ("buffered_bytes", s.buffered_bytes),
     ] {
@@ -29,6 +30,8 @@ pub(super) fn of_connection<'py>(py: Python<'py>, s: &Snapshot) -> PyResult<Boun
     dict.set_item("latency", s.latency.as_secs_f64())?;
     dict.set_item("media_discarded_ms", s.media_discarded.as_secs_f64() * 1000.0)?;
     dict.set_item("media_dropped_ms", s.media_dropped.as_secs_f64() * 1000.0)?;
+    dict.set_item("media_concealed_ms", s.media_concealed.as_secs_f64() * 1000.0)?;
+    dict.set_item("media_adjusted_ms", s.media_adjusted.as_secs_f64() * 1000.0)?;
     Ok(dict)
 }
 

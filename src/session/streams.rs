@@ -89,6 +89,13 @@ pub enum Output<'a> {
         /// How much was played.
         duration: Duration,
     },
+    /// Audio was thrown away, over a bound. At most once a second for each stream.
+    Discarded {
+        /// Its tag.
+        tag: &'a str,
+        /// How much, since the last time.
+        duration: Duration,
+    },
     /// The stream is over and will not come back under this key.
     Over {
         /// The key of its frames.
@@ -125,8 +132,14 @@ pub struct StreamsCounters {
     pub lost: u64,
     /// Chunks dropped because they were there already or too late.
     pub duplicates: u64,
-    /// Audio over the bound of the playout buffer.
+    /// Audio over the bound of the playout buffer, too late, cleared.
     pub discarded: Duration,
+    /// Audio made up for chunks that were lost.
+    pub concealed: Duration,
+    /// For how many gaps.
+    pub concealed_gaps: u64,
+    /// Audio left out, and put in, to correct the delay.
+    pub adjusted: Duration,
 }
 
 impl StreamsCounters {
@@ -136,8 +149,12 @@ impl StreamsCounters {
         // Two numbers that a peer makes up are enough for as many as there are.
         self.lost = self.lost.saturating_add(counters.lost);
         self.duplicates += counters.duplicates;
-        self.discarded +=
-            Duration::from_secs_f64(counters.discarded_samples as f64 / f64::from(stream.encoding().sample_rate()));
+        let rate = f64::from(stream.encoding().sample_rate());
+        let time = |samples: u64| Duration::from_secs_f64(samples as f64 / rate);
+        self.discarded += time(counters.discarded_samples);
+        self.concealed += time(counters.concealed_samples);
+        self.concealed_gaps += counters.concealed_gaps;
+        self.adjusted += time(counters.shortened_samples + counters.lengthened_samples);
     }
 }
 
@@ -254,8 +271,10 @@ impl Streams {
         if tick.played {
             out(Output::Frame { key: *key, tag, custom, rate: encoding.sample_rate(), pcm: &self.frame });
         }
-        if let Some(StreamEvent::Ended { duration }) = tick.event {
-            out(Output::Ended { tag, duration });
+        match tick.event {
+            Some(StreamEvent::Ended { duration }) => out(Output::Ended { tag, duration }),
+            Some(StreamEvent::Discarded { duration }) => out(Output::Discarded { tag, duration }),
+            Some(StreamEvent::Started) | None => {}
         }
         tick.ended_stream
     }
@@ -272,9 +291,25 @@ impl Streams {
         dropped
     }
 
+    /// How much waits to be played: of one tag, or of the tag that has most.
+    pub fn buffered(&self, tag: Option<&str>) -> Duration {
+        let mut most = Duration::ZERO;
+        for (index, entry) in self.entries.iter().enumerate() {
+            if tag.is_none_or(|t| t == entry.stream.tag()) && self.plays(index) {
+                // What waits behind it under the same tag is played after it.
+                let same = self.entries[index..].iter().filter(|e| e.stream.tag() == entry.stream.tag());
+                most = most.max(same.map(|e| e.stream.buffered()).sum());
+            }
+        }
+        most
+    }
+
     /// The connection is gone: ends every stream now. What was buffered is not played.
     pub fn finish(&mut self, out: &mut impl FnMut(Output<'_>)) {
         for Entry { key, mut stream } in std::mem::take(&mut self.entries) {
+            if let Some(duration) = stream.take_discarded() {
+                out(Output::Discarded { tag: stream.tag(), duration });
+            }
             if let Some(duration) = stream.abandon() {
                 out(Output::Ended { tag: stream.tag(), duration });
             }

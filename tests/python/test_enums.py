@@ -17,6 +17,7 @@ TABLES: dict[type[Enum], dict[str, Any]] = {
         "CLOSE": "WebSocket.Close",
         "MEDIA_STARTED": "WebSocket.MediaEventStarted",
         "MEDIA_ENDED": "WebSocket.MediaEventEnded",
+        "MEDIA_DISCARDED": "WebSocket.MediaDiscarded",
         "RECONNECTING": "WebSocket.Reconnecting",
     },
     WebSocketReadyState: {

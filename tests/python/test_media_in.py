@@ -283,13 +283,52 @@ async def test_ten_seconds_are_kept_and_cleared() -> None:
     assert log.of(E.MEDIA_ENDED)[0].mediaInfo.duration < 5000
 
 
+async def test_what_is_over_the_bound_is_told_of() -> None:
+    chunk = b"\x20" * 8000  # a second each
+    texts = [
+        media.start(tag="t"),
+        *(media.media(n, chunk, samples=8000, tag="t") for n in range(5)),
+        media.stop(tag="t"),
+    ]
+    counted: list[float] = []
+
+    async def then(ws: WebSocket, _log: Log) -> None:
+        counted.append(ws.statistics().media_discarded_ms)
+
+    log = await called(*texts, until=ended, then=then, playout_buffer=1)
+    told = log.of(E.MEDIA_DISCARDED)
+    assert {event.tag for event in told} == {"t"}
+    assert sum(event.duration for event in told) == pytest.approx(counted[0])
+    assert 3000 < counted[0] <= 4000
+    assert log.names.index("MEDIA_DISCARDED") < log.names.index("MEDIA_ENDED")
+
+
+async def test_lost_audio_is_concealed_unless_that_is_not_wanted() -> None:
+    texts = [media.start(), *(media.media(n, LOUD) for n in range(20) if n not in {5, 11, 12}), media.stop()]
+    for conceal, expected in ((True, (60.0, 2)), (False, (0.0, 0))):
+        seen: list[voxwire.WebSocketStatistics] = []
+
+        async def then(ws: WebSocket, _log: Log, seen: list[voxwire.WebSocketStatistics] = seen) -> None:
+            seen.append(ws.statistics())
+
+        log = await called(*texts, until=ended, then=then, playout_delay=0.4, conceal=conceal)
+        assert seen[0].media_concealed_ms == pytest.approx(expected[0])
+        assert seen[0].media_concealed_gaps == expected[1]
+        assert seen[0].media_lost == 3
+        assert log.of(E.MEDIA_ENDED)[0].mediaInfo.duration == pytest.approx(340, abs=1)
+
+
 async def test_clear_one_tag() -> None:
     chunk = b"\x20" * 8000
     texts = [media.start(tag=tag) for tag in "ab"]
     texts += [media.media(n, chunk, samples=8000, tag=tag) for n in range(2) for tag in "ab"]
 
     async def then(ws: WebSocket, _log: Log) -> None:
+        assert 500 < ws.buffered_media({"tag": "a"}) <= ws.buffered_media() <= 2000
         assert 500 < ws.clearMediaBuffer({"tag": "a"}) <= 2000
+        assert ws.buffered_media(tag="a") == pytest.approx(0, abs=21)
+        assert ws.buffered_media(tag="b") > 500
+        assert ws.buffered_media(tag="unknown") == 0
         assert ws.clearMediaBuffer(tag="a") == pytest.approx(0, abs=21)
         assert ws.clearMediaBuffer({"tag": "unknown"}) == 0
         assert 500 < ws.clearMediaBuffer() <= 2000

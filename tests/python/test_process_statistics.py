@@ -197,6 +197,9 @@ FULL = ProcessStatistics(
     media_duplicates=18,
     media_discarded_ms=1900.0,
     media_dropped_ms=2050.0,
+    media_concealed_ms=2300.0,
+    media_concealed_gaps=24,
+    media_adjusted_ms=2500.0,
     unhandled_bytes=21,
     buffered_bytes=22,
 )
@@ -242,6 +245,9 @@ def test_the_text_is_what_prometheus_reads() -> None:
         "voxwire_media_chunks_unusable_total cause=duplicate": 18,
         "voxwire_media_dropped_seconds_total cause=discarded": 1.9,
         "voxwire_media_dropped_seconds_total cause=slow_peer": 2.05,
+        "voxwire_media_concealed_seconds_total": 2.3,
+        "voxwire_media_concealed_gaps_total": 24,
+        "voxwire_media_adjusted_seconds_total": 2.5,
         "voxwire_unhandled_bytes": 21,
         "voxwire_buffered_bytes": 22,
     }

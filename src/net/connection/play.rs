@@ -17,6 +17,11 @@ impl Connection {
         self.streams.as_ref().map_or(Duration::ZERO, |streams| lock(streams).clear(Instant::now(), tag))
     }
 
+    /// How much incoming audio waits to be played: of one tag, or of the tag that has most.
+    pub fn buffered_media(&self, tag: Option<&str>) -> Duration {
+        self.streams.as_ref().map_or(Duration::ZERO, |streams| lock(streams).buffered(tag))
+    }
+
     /// `source` sends to this connection with `tag`.
     pub(in crate::net) fn claim_tag(&self, tag: &str, source: u64) -> Result<(), RouteError> {
         let mut tags = lock(&self.out_tags);
@@ -54,6 +59,9 @@ impl Connection {
                 self.fanout.frame(Origin { key, tag, custom, rate }, pcm);
             }
             Output::Ended { tag, duration } => notices.push(Notice::MediaEnded { tag: tag.to_owned(), duration }),
+            Output::Discarded { tag, duration } => {
+                notices.push(Notice::MediaDiscarded { tag: tag.to_owned(), duration });
+            }
             Output::Over { key } => {
                 self.fanout.flush(now);
                 self.fanout.over(key);

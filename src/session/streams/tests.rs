@@ -31,6 +31,7 @@ fn play(streams: &mut Streams, t0: Instant, until: Instant) -> Vec<(u128, String
                 Output::Started { tag, .. } => format!("started {tag}"),
                 Output::Frame { tag, pcm, .. } => format!("frame {tag} {}", pcm.len()),
                 Output::Ended { tag, duration } => format!("ended {tag} {}", duration.as_millis()),
+                Output::Discarded { tag, duration } => format!("discarded {tag} {}", duration.as_millis()),
                 Output::Over { .. } => "over".to_owned(),
             };
             log.push(((at - t0).as_millis(), text));
@@ -112,6 +113,32 @@ fn the_number_of_streams_is_bounded() {
     apply(&mut streams, now, &start("b")).unwrap();
     let error = apply(&mut streams, now, &start("c")).unwrap_err().to_string();
     assert_eq!(error, r#"media event: start of tag "c" would be stream 3 of this connection; max_streams is 2"#);
+}
+
+#[test]
+fn what_did_not_fit_is_told_of_once_a_second_and_before_the_end() {
+    let t0 = Instant::now();
+    let stream = StreamConfig { max_buffered: 100 * MS, ..StreamConfig::default() };
+    let mut streams = Streams::new(StreamsConfig { stream, ..StreamsConfig::default() });
+    apply(&mut streams, t0, &start("a")).unwrap();
+    let mut log = vec![];
+    for chunk in 1..=200 {
+        let now = t0 + 10 * MS * chunk; // twice as fast as it plays
+        log.extend(play(&mut streams, t0, now));
+        apply(&mut streams, now, &media("a", u64::from(chunk))).unwrap();
+    }
+    assert!(streams.buffered(Some("a")) >= 80 * MS && streams.buffered(Some("b")).is_zero());
+    apply(&mut streams, t0 + 2000 * MS, r#"{"event":"stop","stop":{"tag":"a"}}"#).unwrap();
+    log.extend(play(&mut streams, t0, t0 + 5000 * MS));
+    let told: Vec<_> = log.iter().filter(|(_, text)| text.starts_with("discarded")).collect();
+    assert!((2..=3).contains(&told.len()), "{told:?}");
+    assert!(told.windows(2).all(|two| two[1].0 >= two[0].0 + 1000 || two[1].0 >= 2000), "{told:?}");
+    let sum: u128 = told.iter().filter_map(|(_, text)| text.rsplit(' ').next()?.parse::<u128>().ok()).sum();
+    let discarded = streams.counters().discarded.as_millis();
+    assert!(discarded > 1500 && sum.abs_diff(discarded) <= 3, "{sum} of {discarded}");
+    let texts: Vec<_> = log.iter().rev().take(3).map(|(_, text)| text.as_str()).collect();
+    assert_eq!(texts[0], "over");
+    assert!(texts[1].starts_with("ended a"), "{texts:?}");
 }
 
 #[test]

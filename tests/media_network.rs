@@ -53,7 +53,7 @@ fn jitter_makes_the_delay_grow_until_nothing_is_late_and_calm_brings_it_back() {
 }
 
 #[test]
-fn a_recorded_trace_is_survived() {
+fn the_delays_of_a_wireless_network_are_survived() {
     let network = Network { jitter: simulator::Jitter::Trace, ..Network::default() };
     for seed in 0..4 {
         let report = run(&Sender::paced(minutes(2)), &network, StreamConfig::default(), seed);

@@ -8,7 +8,8 @@ use voxwire::media::stream::{Counters, Stream, StreamConfig, StreamEvent};
 const RATE: u32 = 8000;
 const ENCODING: Encoding = Encoding::Pcm { rate: RATE };
 
-/// Delays of 20 ms packets in ms over the shortest one, after a recorded Wi-Fi call: calm, a scan of the radio, contention.
+/// Delays of 20 ms packets in ms over the shortest one, written by hand in the shape of a Wi-Fi call: calm, a scan of the
+/// radio, contention.
 const TRACE_MS: &[u64] = &[
     0, 1, 0, 2, 1, 0, 0, 3, 1, 0, 1, 5, 2, 0, 0, 1, 0, 0, 8, 3, 1, 0, 0, 1, 2, 0, 0, 1, 0, 0, 12, 4, 1, 0, 2, 0, 1, 0,
     0, 0, 1, 1, 0, 6, 0, 0, 2, 1, 0, 0, 0, 1, 3, 0, 110, 92, 71, 50, 32, 13, 2, 0, 1, 0, 0, 4, 1, 0, 0, 0, 2, 7, 3, 1,
@@ -41,7 +42,7 @@ pub enum Jitter {
     Exponential(Duration),
     /// Evenly up to this.
     Uniform(Duration),
-    /// As recorded (`TRACE_MS`), over and over, from a random place.
+    /// Those of `TRACE_MS`, over and over, from a random place.
     Trace,
 }
 

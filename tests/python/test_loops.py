@@ -140,11 +140,13 @@ async def test_a_loop_without_add_reader(monkeypatch: pytest.MonkeyPatch) -> Non
 # Processes
 
 PRELUDE = """
-import asyncio, os, sys, threading, gc
+import asyncio, logging, os, sys, threading, gc
 import uvloop, voxwire
 from voxwire import WebSocket
 url = sys.argv[1]
 new_loop = uvloop.new_event_loop if sys.argv[2] == "uvloop" else asyncio.new_event_loop
+# asyncio warns of what took long: on a busy machine anything does.
+logging.getLogger("asyncio").setLevel(logging.ERROR)
 """
 
 EXITS = {

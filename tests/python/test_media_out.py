@@ -128,9 +128,11 @@ async def test_it_keeps_its_pace_while_python_does_not() -> None:
             unit.write(media.tone(800))
             unit.end()
             await asyncio.sleep(0.05)
-            before = len(listener.chunks)
+            before, began = len(listener.chunks), time.perf_counter()
             time.sleep(0.5)  # noqa: ASYNC251 - on purpose; sleeping lets the listener's thread run, not the loop
-            assert 10 <= len(listener.chunks) - before <= 26
+            came = len(listener.chunks) - before
+            # One each 20 ms; those that a busy machine was late with may all come at once.
+            assert 10 <= came <= (time.perf_counter() - began) / 0.02 + 11
             await listener.stopped()
     assert len(listener.chunks) == 40
 

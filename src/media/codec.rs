@@ -95,35 +95,38 @@ impl Decoder {
     }
 
     /// Appends the samples of one chunk to `out`; on an error `out` is as before. A chunk of Ogg may end anywhere, and give
-    /// no samples, or those of several packets.
-    pub fn decode_into(&mut self, payload: &[u8], out: &mut Vec<i16>) -> Result<(), PayloadError> {
+    /// no samples, or those of several packets: a few bytes can stand for 120 ms each, so that no packet is decoded once
+    /// there are `most` samples. Answers how many were left out by that.
+    pub fn decode_into(&mut self, payload: &[u8], most: usize, out: &mut Vec<i16>) -> Result<usize, PayloadError> {
         if matches!(self.0, Decoding::OpusOfAnyKind) {
             self.0 =
                 if payload.starts_with(b"OggS") { Decoding::Ogg(Box::default()) } else { Decoding::Opus(decoder()?) };
         }
         match &mut self.0 {
-            Decoding::Plain(plain) => plain.decode_into(payload, out),
-            Decoding::G722(decoder) => {
-                decoder.decode_into(payload, out);
-                Ok(())
-            }
-            Decoding::Opus(decoder) => Ok(decoder.decode_into(payload, out).map(drop)?),
-            Decoding::Ogg(ogg) => ogg.decode_into(payload, out),
-            Decoding::OpusOfAnyKind => Ok(()),
+            Decoding::Plain(plain) => plain.decode_into(payload, out)?,
+            Decoding::G722(decoder) => decoder.decode_into(payload, out),
+            Decoding::Opus(decoder) => drop(decoder.decode_into(payload, out)?),
+            Decoding::Ogg(ogg) => return ogg.decode_into(payload, most, out),
+            Decoding::OpusOfAnyKind => {}
         }
+        Ok(0)
     }
 }
 
 impl OggDecoder {
-    fn decode_into(&mut self, payload: &[u8], out: &mut Vec<i16>) -> Result<(), PayloadError> {
+    fn decode_into(&mut self, payload: &[u8], most: usize, out: &mut Vec<i16>) -> Result<usize, PayloadError> {
         let Self { reader, decoder, packet } = self;
-        let (start, mut result) = (out.len(), Ok(()));
+        let (start, mut left_out, mut result) = (out.len(), 0, Ok(()));
         reader.push(payload, |event| {
             if result.is_err() {
                 return;
             }
             result = match event {
                 ogg::Event::Start(_) => self::decoder().map(|fresh| *decoder = Some(fresh)).map_err(PayloadError::from),
+                ogg::Event::Packet { samples, .. } if out.len() - start >= most => {
+                    left_out += samples;
+                    Ok(())
+                }
                 ogg::Event::Packet { data, skip, samples } => {
                     packet.clear();
                     let decoded = match decoder {
@@ -142,7 +145,7 @@ impl OggDecoder {
         if result.is_err() {
             out.truncate(start);
         }
-        result
+        result.map(|()| left_out)
     }
 }
 

@@ -267,7 +267,8 @@ impl Stream {
         payload: &[u8],
     ) -> Result<Pushed, PayloadError> {
         self.decoded.clear();
-        self.decoder.decode_into(payload, &mut self.decoded)?;
+        let most = samples_in(self.config.max_buffered, self.encoding.sample_rate());
+        let left_out = self.decoder.decode_into(payload, most, &mut self.decoded)?;
         self.counters.received += 1;
         self.counters.last_timestamp = timestamp.or(self.counters.last_timestamp);
         let pushed = if self.is_stopping() {
@@ -280,8 +281,8 @@ impl Stream {
         }
         self.counters.duplicates += u64::from(pushed.duplicate);
         self.counters.reordered += u64::from(pushed.reordered);
-        self.counters.discarded_samples += pushed.discarded as u64;
-        self.discarded(now, pushed.overflow);
+        self.counters.discarded_samples += (pushed.discarded + left_out) as u64;
+        self.discarded(now, pushed.overflow + left_out);
         if pushed.accepted > 0 {
             self.plan(now);
         }

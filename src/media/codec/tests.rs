@@ -47,7 +47,7 @@ fn every_encoding_comes_back_as_it_was_whatever_the_pieces() {
             assert!((pcm.len()..pcm.len() + 960).contains(&sent), "{encoding:?}: {sent} samples");
             let (mut decoder, mut back) = (Decoder::new(encoding), Vec::new());
             for (chunk, _) in &chunks {
-                decoder.decode_into(chunk, &mut back).unwrap();
+                decoder.decode_into(chunk, usize::MAX, &mut back).unwrap();
             }
             back.extend([0; 1400]);
             let db = signal_to_noise(&pcm, &back);
@@ -63,7 +63,7 @@ fn ogg_is_recognised_by_its_first_bytes_and_may_be_cut_anywhere() {
     let decoded = |cut: usize| {
         let (mut decoder, mut back) = (Decoder::new(Encoding::Opus), Vec::new());
         for piece in bytes.chunks(cut) {
-            decoder.decode_into(piece, &mut back).unwrap();
+            decoder.decode_into(piece, usize::MAX, &mut back).unwrap();
         }
         back
     };
@@ -76,13 +76,31 @@ fn ogg_is_recognised_by_its_first_bytes_and_may_be_cut_anywhere() {
 }
 
 #[test]
+fn a_chunk_of_ogg_gives_no_more_than_there_is_room_for() {
+    let mut bytes = Vec::new();
+    let mut writer = ogg::Writer::new(&WriterConfig { pre_skip: 0, ..WriterConfig::default() }, &mut bytes);
+    for _ in 0..5000 {
+        writer.packet_into(&[0x1B, 0x02], &mut bytes).unwrap(); // 2 bytes, 2 frames of 60 ms
+    }
+    writer.finish_into(None, &mut bytes);
+    assert!(bytes.len() < 40_000);
+    let (mut decoder, mut out) = (Decoder::new(Encoding::OggOpus), Vec::new());
+    let left_out = decoder.decode_into(&bytes, 10 * 48_000, &mut out).unwrap();
+    assert!((480_000..480_000 + 5760).contains(&out.len()), "{} samples", out.len());
+    assert_eq!(out.len() + left_out, 5000 * 5760);
+}
+
+#[test]
 fn a_packet_that_is_none_leaves_the_output_alone_and_the_next_is_decoded() {
     let (mut decoder, mut out) = (Decoder::new(Encoding::Opus), vec![7]);
     let good = encoded(Encoding::Opus, &tone(48_000, 960), 960).remove(0).0;
-    assert!(matches!(decoder.decode_into(&[], &mut out), Err(PayloadError::Opus(OpusError::Packet { bytes: 0 }))));
-    assert!(decoder.decode_into(&[0x03, 0xFF], &mut out).is_err());
+    assert!(matches!(
+        decoder.decode_into(&[], usize::MAX, &mut out),
+        Err(PayloadError::Opus(OpusError::Packet { bytes: 0 }))
+    ));
+    assert!(decoder.decode_into(&[0x03, 0xFF], usize::MAX, &mut out).is_err());
     assert_eq!(out, [7]);
-    decoder.decode_into(&good, &mut out).unwrap();
+    decoder.decode_into(&good, usize::MAX, &mut out).unwrap();
     assert_eq!(out.len(), 961);
 }
 

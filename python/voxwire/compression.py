@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NoReturn
 
-from .errors import InvalidParameter
+from .checks import refuse
 
 _WINDOW_BITS = (8, 15)  # RFC 7692 section 7.1.2
 _LEVELS = (0, 9)
@@ -42,7 +41,7 @@ class Compression:
         """Check the ranges."""
         for name in ("server_no_context_takeover", "client_no_context_takeover"):
             if not isinstance(value := getattr(self, name), bool):
-                _refuse(name, value, "True or False")
+                refuse(f"compression.{name}", value, "True or False")
         for name in ("server_max_window_bits", "client_max_window_bits"):
             if (value := getattr(self, name)) is not None:
                 _check(name, value, *_WINDOW_BITS, " or None")
@@ -53,10 +52,8 @@ class Compression:
 
 def _check(name: str, value: object, least: int, most: int | None, more: str = "") -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < least or (most is not None and value > most):
-        _refuse(name, value, f"a whole number {f'>= {least}' if most is None else f'from {least} to {most}'}{more}")
-
-
-def _refuse(name: str, value: Any, expected: str) -> NoReturn:
-    field = f"compression.{name}"
-    message = f"{field}: {value!r:.200} is not valid, expected {expected}"
-    raise InvalidParameter(message, field=field, value=value, expected=expected)
+        refuse(
+            f"compression.{name}",
+            value,
+            f"a whole number {f'>= {least}' if most is None else f'from {least} to {most}'}{more}",
+        )

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .parameters import refuse
+from .checks import refuse
 from .request import Accept, HTTPResponse, IncomingRequest
 
 if TYPE_CHECKING:

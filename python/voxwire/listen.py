@@ -6,7 +6,8 @@ import socket
 from os import PathLike, fspath
 from typing import Any, TypeAlias
 
-from .parameters import refuse, stream_socket
+from .checks import refuse
+from .parameters import stream_socket
 
 Place: TypeAlias = tuple[str, int, bool] | tuple[str, int | None] | int
 """What the core takes: host, port and whether to share it; the path of a Unix socket and its mode; a descriptor."""

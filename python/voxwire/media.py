@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 from weakref import ref
 
 from . import _core
+from .checks import refuse
 from .errors import AudioRouteError
 from .loops import bridge_to, running_loop
-from .parameters import merged, refuse
+from .parameters import merged
 from .routes import Route, Routes
 from .waiters import Waiters
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 from typing import TYPE_CHECKING
 
+from .checks import is_number
 from .errors import HandshakeError, InvalidParameter, ProxyError
 from .reconnect import STABLE_AFTER, ConnectionLoss, retry_after
 
@@ -57,9 +57,7 @@ class Outage:
                 retry_after=wait,
             )
         )
-        if delay is not None and (
-            isinstance(delay, bool) or not isinstance(delay, int | float) or not isfinite(delay) or delay < 0
-        ):
+        if delay is not None and (not is_number(delay) or delay < 0):
             expected = "a number of seconds >= 0, or None to give up"
             message = f"the reconnect policy answered {delay!r:.200}, expected {expected}"
             raise InvalidParameter(message, field="reconnect", value=delay, expected=expected)

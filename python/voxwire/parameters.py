@@ -14,14 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from inspect import iscoroutinefunction
-from math import isfinite
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, NoReturn, TypedDict, cast
+from typing import Any, TypedDict, cast
 
 from . import _core
+from .checks import is_number, refuse
 from .compression import Compression
-from .errors import InvalidParameter
 from .reconnect import Backoff, ReconnectPolicy
 from .tls import TLSOptions
 
@@ -171,7 +170,7 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any], *, incoming:
     close_timeout = _seconds("close_timeout", get("close_timeout", 10.0))
     playout_delay = _seconds("playout_delay", get("playout_delay", 0.04), zero=True)
     threshold = get("silence_threshold")
-    if threshold is not None and (not _number(threshold) or threshold > 0):
+    if threshold is not None and (not is_number(threshold) or threshold > 0):
         refuse("silence_threshold", threshold, "a level in dBFS, at most 0, or None")
     options = _core.ConnectionOptions(
         connect_timeout=_optional_seconds("connect_timeout", get("connect_timeout", 10.0)),
@@ -212,7 +211,7 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any], *, incoming:
 
 def _playout_delay_max(values: Mapping[str, Any], least: float) -> float | None:
     value = values.get("playout_delay_max", max(0.5, least))
-    if value is not None and (not _number(value) or value <= 0 or value < least):
+    if value is not None and (not is_number(value) or value <= 0 or value < least):
         refuse("playout_delay_max", value, f"a number of seconds > 0 and >= playout_delay ({least}), or None")
     return None if value is None else float(value)
 
@@ -220,7 +219,7 @@ def _playout_delay_max(values: Mapping[str, Any], least: float) -> float | None:
 def _via(values: Mapping[str, Any]) -> _core.Via:
     """Check how the server is to be reached."""
     delay = values.get("happy_eyeballs_delay", 0.25)
-    if delay is not None and (not _number(delay) or delay < _SHORTEST_DELAY):
+    if delay is not None and (not is_number(delay) or delay < _SHORTEST_DELAY):
         refuse("happy_eyeballs_delay", delay, f"a number of seconds >= {_SHORTEST_DELAY}, or None")
     proxy = values.get("proxy", True)
     if proxy is not None and proxy is not True and not isinstance(proxy, str):
@@ -311,24 +310,14 @@ def merged(given: Mapping[str, Any] | None, more: Mapping[str, Any], *, known: I
     return values
 
 
-def refuse(field: str, value: object, expected: str) -> NoReturn:
-    """Raise InvalidParameter for one parameter."""
-    message = f"{field}: {value!r:.200} is not valid, expected {expected}"
-    raise InvalidParameter(message, field=field, value=value, expected=expected)
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-
-
 def _seconds(field: str, value: Any, *, zero: bool = False) -> float:
-    if not _number(value) or value < 0 or (value == 0 and not zero):
+    if not is_number(value) or value < 0 or (value == 0 and not zero):
         refuse(field, value, f"a number of seconds {'>= 0' if zero else '> 0'}")
     return float(value)
 
 
 def _optional_seconds(field: str, value: Any) -> float | None:
-    if value is not None and (not _number(value) or value <= 0):
+    if value is not None and (not is_number(value) or value <= 0):
         refuse(field, value, "a number of seconds > 0, or None")
     return None if value is None else float(value)
 

@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass
 from itertools import accumulate
 from math import inf
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from .errors import InvalidParameter
+from .checks import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,9 +38,9 @@ def exposition(statistics: ProcessStatistics, labels: Mapping[str, str]) -> str:
     """Write the counters, each sample with these labels. Raises InvalidParameter for a label that cannot be one."""
     for name, value in labels.items():
         if not isinstance(name, str) or not _LABEL.fullmatch(name) or name in _OURS:
-            _refuse(name, f"a label name of Prometheus, none of {', '.join(_OURS)}")
+            refuse("labels", name, f"a label name of Prometheus, none of {', '.join(_OURS)}")
         if not isinstance(value, str):
-            _refuse(value, f"a str as the value of {name}")
+            refuse("labels", value, f"a str as the value of {name}")
     lines = []
     for family in _families(statistics):
         name = f"voxwire_{family.name}"
@@ -122,8 +122,3 @@ def _escaped(value: str) -> str:
 
 def _number(value: float) -> str:
     return "+Inf" if value == inf else str(value)
-
-
-def _refuse(value: object, expected: str) -> NoReturn:
-    message = f"labels: {value!r:.200} is not valid, expected {expected}"
-    raise InvalidParameter(message, field="labels", value=value, expected=expected)

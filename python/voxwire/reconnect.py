@@ -10,14 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from math import isfinite
-from typing import NoReturn, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
+from .checks import is_number, refuse
 from .enums import WebSocketCloseCode as Code
 from .errors import (
     ConnectError,
     HandshakeError,
-    InvalidParameter,
     KeepaliveTimeout,
     ProxyError,
     RedirectError,
@@ -115,14 +114,14 @@ class Backoff:
 
     def __post_init__(self) -> None:
         for name, least in (("initial", 0.0), ("factor", 1.0), ("maximum", 0.0), ("stable_after", 0.0)):
-            if not _number(value := getattr(self, name)) or value < least:
-                _refuse(name, value, f"a number >= {least:g}")
-        if not _number(self.jitter) or not 0 <= self.jitter <= 1:
-            _refuse("jitter", self.jitter, "a number from 0 to 1")
+            if not is_number(value := getattr(self, name)) or value < least:
+                refuse(name, value, f"a number >= {least:g}")
+        if not is_number(self.jitter) or not 0 <= self.jitter <= 1:
+            refuse("jitter", self.jitter, "a number from 0 to 1")
         if self.attempts is not None and (not isinstance(self.attempts, int) or self.attempts < 0):
-            _refuse("attempts", self.attempts, "a whole number >= 0, or None")
-        if self.give_up_after is not None and (not _number(self.give_up_after) or self.give_up_after < 0):
-            _refuse("give_up_after", self.give_up_after, "a number of seconds >= 0, or None")
+            refuse("attempts", self.attempts, "a whole number >= 0, or None")
+        if self.give_up_after is not None and (not is_number(self.give_up_after) or self.give_up_after < 0):
+            refuse("give_up_after", self.give_up_after, "a number of seconds >= 0, or None")
 
     def __call__(self, loss: ConnectionLoss, /) -> float | None:
         """Answer the seconds to wait, or None to give up."""
@@ -166,12 +165,3 @@ def retry_after(headers: list[tuple[str, str]], now: datetime | None = None) -> 
         date = date.replace(tzinfo=UTC)
     seconds = (date - (now or datetime.now(UTC))).total_seconds()
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
-
-
-def _refuse(field: str, value: object, expected: str) -> NoReturn:
-    message = f"{field}: {value!r:.200} is not valid, expected {expected}"
-    raise InvalidParameter(message, field=field, value=value, expected=expected)
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)

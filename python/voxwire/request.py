@@ -8,7 +8,8 @@ from email.utils import formatdate
 from types import EllipsisType
 from typing import TypeAlias
 
-from .parameters import checked_headers, refuse
+from .checks import refuse
+from .parameters import checked_headers
 
 __all__ = ["Accept", "HTTPResponse", "IncomingRequest"]
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from . import _core
+from .checks import refuse
 from .errors import InvalidState
 from .events import NewWebSocketEvent, NewWebSocketFailedEvent
 from .gate import Gate, checked_origins
 from .loops import bridge_to, running_loop
-from .parameters import OUTGOING, count, directory, parse, refuse, trace_name
+from .parameters import OUTGOING, count, directory, parse, trace_name
 from .tls import ServerTLSOptions
 from .waiters import Waiters
 from .websocket import WebSocket

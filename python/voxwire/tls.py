@@ -6,10 +6,10 @@ import ssl
 from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike, fspath
-from typing import Literal, NoReturn
+from typing import Literal
 
 from . import _core
-from .errors import InvalidParameter
+from .checks import refuse
 
 Path = str | PathLike[str]
 _SHA256 = 32  # bytes
@@ -45,12 +45,12 @@ class TLSOptions:
     def __post_init__(self) -> None:
         """Check what can be checked without reading a file. Raises InvalidParameter."""
         if self.minimum_version not in ("1.2", "1.3"):
-            _refuse("minimum_version", self.minimum_version, '"1.2" or "1.3"')
+            refuse("minimum_version", self.minimum_version, '"1.2" or "1.3"')
         if self.fingerprint is not None:
             _digest(self.fingerprint)
             if self.dangerously_trust_anybody or self.ca_file is not None:
                 other = "ca_file" if self.ca_file is not None else "dangerously_trust_anybody"
-                _refuse("fingerprint", self.fingerprint, f"no {other} beside it: the fingerprint alone decides")
+                refuse("fingerprint", self.fingerprint, f"no {other} beside it: the fingerprint alone decides")
 
     @classmethod
     def from_context(cls, context: ssl.SSLContext) -> TLSOptions:
@@ -62,21 +62,21 @@ class TLSOptions:
         there is one: name its files with `TLSOptions(cert_file=…, key_file=…)` instead.
         """
         if context.protocol is ssl.PROTOCOL_TLS_SERVER:
-            _refuse("ssl.SSLContext.protocol", context.protocol.name, "a client's context")
+            refuse("ssl.SSLContext.protocol", context.protocol.name, "a client's context")
         if context.verify_flags & (ssl.VERIFY_CRL_CHECK_LEAF | ssl.VERIFY_CRL_CHECK_CHAIN):
-            _refuse("ssl.SSLContext.verify_flags", context.verify_flags, "no CRL checks: the core has none")
+            refuse("ssl.SSLContext.verify_flags", context.verify_flags, "no CRL checks: the core has none")
         if context.keylog_filename is not None:
-            _refuse("ssl.SSLContext.keylog_filename", context.keylog_filename, "None: the core logs no keys")
+            refuse("ssl.SSLContext.keylog_filename", context.keylog_filename, "None: the core logs no keys")
         if context.post_handshake_auth:
-            _refuse("ssl.SSLContext.post_handshake_auth", value=True, expected="False: the core has none")
+            refuse("ssl.SSLContext.post_handshake_auth", value=True, expected="False: the core has none")
         if _ciphers(context) not in (
             _ciphers(ssl.SSLContext(context.protocol)),
             _ciphers(ssl.create_default_context()),
         ):
-            _refuse("ssl.SSLContext.get_ciphers()", len(_ciphers(context)), "the default: the core has its own ciphers")
+            refuse("ssl.SSLContext.get_ciphers()", len(_ciphers(context)), "the default: the core has its own ciphers")
         twelve, thirteen = _versions(context)
         if not (twelve or thirteen):
-            _refuse("ssl.SSLContext.maximum_version", context.maximum_version.name, "TLS 1.2 or 1.3")
+            refuse("ssl.SSLContext.maximum_version", context.maximum_version.name, "TLS 1.2 or 1.3")
         blind = context.verify_mode is ssl.CERT_NONE
         return cls(
             minimum_version="1.2" if twelve else "1.3",
@@ -126,9 +126,9 @@ class ServerTLSOptions:
     def __post_init__(self) -> None:
         """Check what can be checked without reading a file. Raises InvalidParameter."""
         if self.client_certificate not in ("required", "optional"):
-            _refuse("client_certificate", self.client_certificate, '"required" or "optional"')
+            refuse("client_certificate", self.client_certificate, '"required" or "optional"')
         if self.client_certificate == "optional" and self.client_ca_file is None:
-            _refuse("client_certificate", self.client_certificate, "a client_ca_file to check certificates with")
+            refuse("client_certificate", self.client_certificate, "a client_ca_file to check certificates with")
 
     def _read(self) -> _core.TlsConfig:
         return _core.TlsConfig.server(
@@ -153,7 +153,7 @@ def _digest(fingerprint: str) -> bytes:
     except (AttributeError, ValueError):
         digest = b""
     if len(digest) != _SHA256:
-        _refuse("fingerprint", fingerprint, "a SHA-256 fingerprint: 64 hexadecimal digits")
+        refuse("fingerprint", fingerprint, "a SHA-256 fingerprint: 64 hexadecimal digits")
     return digest
 
 
@@ -171,8 +171,3 @@ def _versions(context: ssl.SSLContext) -> tuple[bool, bool]:
         return above and below and not context.options & switched_off
 
     return allows(ssl.TLSVersion.TLSv1_2, ssl.OP_NO_TLSv1_2), allows(ssl.TLSVersion.TLSv1_3, ssl.OP_NO_TLSv1_3)
-
-
-def _refuse(name: str, value: object, expected: str) -> NoReturn:
-    message = f"{name}: {value!r:.200} is not valid, expected {expected}"
-    raise InvalidParameter(message, field=name, value=value, expected=expected)

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from . import _core
+from .checks import refuse
 from .enums import WebSocketAudioEncoding, WebSocketEvents, WebSocketReadyState
 from .errors import ConnectionClosed, InvalidState
 from .events import (
@@ -21,7 +22,7 @@ from .events import (
 )
 from .link import CONNECTING, MESSAGE, OPEN, Link, public
 from .media import MediaSource, TagParameters, tag_of
-from .parameters import Settings, WebSocketParameters, parse, refuse
+from .parameters import Settings, WebSocketParameters, parse
 from .target import OnHandler
 
 if TYPE_CHECKING:

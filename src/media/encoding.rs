@@ -4,7 +4,7 @@
 
 use thiserror::Error;
 
-use super::{g722, opus};
+use super::{g722, opus, resample};
 
 /// How the bytes of a stream become samples. Always one channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,8 +38,6 @@ pub struct FormatError {
     pub expected: &'static str,
 }
 
-/// Rates of PCM that can be converted.
-pub const RATES: [u32; 6] = [8000, 16_000, 24_000, 32_000, 44_100, 48_000];
 const PCM_RATES: &str = "8000, 16000, 24000, 32000, 44100 or 48000 for PCM";
 const OPUS_RATES: &str = "48000 (or 8000, 12000, 16000, 24000) for Opus";
 const NAMES: &str = "one of PCM8, PCM16, PCM16_8KHZ, PCM16_16KHZ, L16, audio/l16, audio/x-l16, audio/pcm, \
@@ -90,7 +88,7 @@ impl Encoding {
         }
         match family {
             Family::Pcm { default_rate } => match rate.unwrap_or(default_rate) {
-                rate if RATES.contains(&rate) => Ok(Self::Pcm { rate }),
+                rate if resample::RATES.contains(&rate) => Ok(Self::Pcm { rate }),
                 rate => Err(wrong("sampleRate", &rate.to_string(), PCM_RATES)),
             },
             Family::Ulaw => fixed(Self::Ulaw, rate, &[8000], "8000 for G.711"),

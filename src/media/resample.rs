@@ -8,6 +8,9 @@ mod filter;
 use filter::Filter;
 use thiserror::Error;
 
+/// The rates that can be converted into each other, in Hz.
+pub const RATES: [u32; 6] = [8000, 16_000, 24_000, 32_000, 44_100, 48_000];
+
 /// A sample rate that the resampler does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("resampler: sample rate is {rate} Hz; expected 8000, 16000, 24000, 32000, 44100 or 48000 Hz")]

@@ -5,9 +5,7 @@
 use std::f64::consts::PI;
 use std::sync::OnceLock;
 
-use super::UnsupportedRate;
-
-const RATES: [u32; 6] = [8000, 16_000, 24_000, 32_000, 44_100, 48_000];
+use super::{RATES, UnsupportedRate};
 
 /// Taps for each sample of the lower rate; half of them are the delay.
 const TAPS: usize = 80;

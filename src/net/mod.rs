@@ -3,7 +3,6 @@
 //! A connection is one `Connection` handle (shared, any thread) and one task (`driver`) that owns its socket.
 //! What the application has to know is posted to its `Mailbox`.
 
-mod audio;
 mod connect;
 mod connection;
 mod driver;
@@ -15,9 +14,7 @@ mod listen;
 mod mailbox;
 mod options;
 mod pacer;
-mod player;
 mod proxy;
-mod recorder;
 mod route;
 mod runtime;
 mod server;
@@ -26,19 +23,17 @@ mod stats;
 mod tls;
 mod totals;
 mod trace;
+mod units;
 mod verifier;
 
-pub use audio::{AudioUnit, AudioUnitError};
 pub use connect::{ConnectError, RedirectError, Target, Via};
 pub use connection::Connection;
 pub use error::{Failure, Refused, Stage};
 pub use listen::{Endpoint, ListenError};
 pub use mailbox::{Closed, Mailbox, Notice};
 pub use options::Options;
-pub use player::{Player, PlayerError};
 pub use proxy::{Environment, Proxies, Proxy, ProxyError, ProxyUrlError, SocksError};
-pub use recorder::Recorder;
-pub use route::{Fanout, RouteError, RouteParams, Sink, Source};
+pub use route::{Fanout, MediaSink, RouteError, RouteParams, Sink, Source};
 pub use runtime::{Core, core, forget_after_fork, generation, process_statistics, shutdown};
 pub use server::{Listener, ListenerOptions, Question, Verdict};
 pub use stats::Snapshot;
@@ -46,3 +41,4 @@ pub use tls::{
     Authorities, ClientAuth, ClientTls, TlsError, Trust, Versions, client_config, default_client_config, server_config,
 };
 pub use totals::{LATENCY_BOUNDS_US, ProcessSnapshot};
+pub use units::{AudioUnit, AudioUnitError, Player, PlayerError, Recorder};

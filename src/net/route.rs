@@ -11,20 +11,28 @@ use crate::media::opus::OpusError;
 use crate::media::resample::{Resampler, UnsupportedRate};
 use crate::session::OutStream;
 
-use super::audio::AudioUnit;
 use super::connection::{Connection, Delivery};
-use super::recorder::Recorder;
 use super::runtime::lock;
+
+/// Something that takes audio as samples: a recorder, an audio unit. A WebSocket takes media streams instead.
+pub trait MediaSink: Send + Sync {
+    /// Tells targets apart; ids are unique in a process.
+    fn id(&self) -> u64;
+
+    /// Samples per second of the frames that it wants.
+    fn rate(&self) -> u32;
+
+    /// Takes 20 ms from the source `from`, heard at `now`. False when it takes nothing any more.
+    fn frame(&self, from: u64, now: Instant, pcm: &[i16]) -> bool;
+}
 
 /// Somewhere audio can go.
 #[derive(Clone)]
 pub enum Sink {
     /// Into a WebSocket, as a media stream.
     Socket(Arc<Connection>),
-    /// Into a file.
-    Recorder(Arc<Recorder>),
-    /// To Python.
-    Unit(Arc<AudioUnit>),
+    /// Into a media unit, as samples.
+    Unit(Arc<dyn MediaSink>),
 }
 
 impl Sink {
@@ -33,11 +41,9 @@ impl Sink {
         matches!(self, Self::Socket(connection) if connection.is_closed())
     }
 
-    /// Tells targets apart; ids are unique in a process.
     fn id(&self) -> u64 {
         match self {
             Self::Socket(connection) => connection.id(),
-            Self::Recorder(recorder) => recorder.id(),
             Self::Unit(unit) => unit.id(),
         }
     }
@@ -191,7 +197,6 @@ impl Leg {
                 connection.claim_tag(params.tag.as_deref().unwrap_or_default(), source)?;
                 params.encoding.sample_rate()
             }
-            Sink::Recorder(recorder) => recorder.rate(),
             Sink::Unit(unit) => unit.rate(),
         };
         Ok(Self {
@@ -256,8 +261,7 @@ impl Leg {
             return self.is_alive();
         }
         match &self.sink {
-            Sink::Recorder(recorder) => recorder.frame(now, &self.pcm),
-            Sink::Unit(unit) => unit.deliver(&self.pcm),
+            Sink::Unit(unit) => unit.frame(self.source, now, &self.pcm),
             Sink::Socket(connection) => {
                 if !self.stream.is_running() {
                     self.json.clear();

@@ -11,9 +11,9 @@ use tokio::runtime::{Builder, Runtime};
 use super::connection::Connection;
 use super::files::Files;
 use super::pacer::Pacer;
-use super::recorder::Recorder;
 use super::stats::Snapshot;
 use super::totals::{ProcessSnapshot, Totals};
+use super::units::Recorder;
 
 /// The shared machinery of one process.
 pub struct Core {

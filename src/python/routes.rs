@@ -54,7 +54,7 @@ fn sink_of(target: &Bound<'_, PyAny>) -> PyResult<Sink> {
         return Ok(Sink::Socket(connection.get().get(py)?.clone()));
     }
     if let Ok(recorder) = target.cast::<PyRecorder>() {
-        return Ok(Sink::Recorder(recorder.get().0.get(py)?.clone()));
+        return Ok(Sink::Unit(recorder.get().0.get(py)?.clone()));
     }
     if let Ok(unit) = target.cast::<PyAudioUnit>() {
         return Ok(Sink::Unit(unit.get().0.get(py)?.clone()));

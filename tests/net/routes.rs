@@ -112,7 +112,7 @@ fn a_recorder_gets_what_was_played() {
     let pair = Pair::with(plain(), Options::default());
     let inbox = Inbox::new();
     let recorder = Recorder::create(&core().expect("a core"), inbox.mailbox(), &path, 8000).expect("a file");
-    pair.server.route(Sink::Recorder(recorder.clone()), params(Encoding::Ulaw)).expect("a route");
+    pair.server.route(Sink::Unit(recorder.clone()), params(Encoding::Ulaw)).expect("a route");
     send_call(&pair, 10);
     loop {
         if let Notice::MediaEnded { .. } = pair.at_server.next() {

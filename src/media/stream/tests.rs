@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::media::codec::Plain;
+use crate::media::silence::SilenceConfig;
 
 const PCM8: Encoding = Encoding::Pcm { rate: 8000 };
 const FRAME: usize = 160;

@@ -9,10 +9,10 @@ use crate::media::encoding::Encoding;
 use crate::media::resample::{Resampler, UnsupportedRate};
 use crate::media::stream::{Stream, StreamConfig};
 
-use super::mailbox::{Mailbox, Notice};
-use super::pacer::{Paced, Slot};
-use super::route::{Fanout, Origin, Source};
-use super::runtime::{Core, lock};
+use crate::net::mailbox::{Mailbox, Notice};
+use crate::net::pacer::{Paced, Slot};
+use crate::net::route::{Fanout, MediaSink, Origin, Source};
+use crate::net::runtime::{Core, lock};
 
 /// Why audio was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -92,42 +92,8 @@ impl AudioUnit {
         }))
     }
 
-    /// The id its notices carry.
-    pub fn id(&self) -> u64 {
-        self.id
-    }
-
-    /// Samples per second.
-    pub fn rate(&self) -> u32 {
-        self.rate
-    }
-
     fn time(&self, samples: u64) -> Duration {
         Duration::from_secs_f64(samples as f64 / f64::from(self.rate))
-    }
-
-    /// Takes a frame from a route. False when the unit is closed.
-    pub(super) fn deliver(&self, pcm: &[i16]) -> bool {
-        let mut incoming = lock(&self.incoming);
-        if incoming.closed {
-            return false;
-        }
-        let was_empty = incoming.frames.is_empty();
-        incoming.samples += pcm.len();
-        incoming.frames.push_back(pcm.to_vec());
-        let limit = (self.limit.as_secs_f64() * f64::from(self.rate)) as usize;
-        // A reader that is too slow wants the newest audio: the oldest goes.
-        while incoming.samples > limit
-            && let Some(oldest) = incoming.frames.pop_front()
-        {
-            incoming.samples -= oldest.len();
-            incoming.discarded += oldest.len() as u64;
-        }
-        drop(incoming);
-        if was_empty {
-            self.mailbox.post_one(self.id, Notice::Readable);
-        }
-        true
     }
 
     /// The next frame that was routed here.
@@ -244,6 +210,39 @@ fn new_stream(rate: u32, limit: Duration) -> Stream {
         ..StreamConfig::default()
     };
     Stream::new(String::new(), Encoding::Pcm { rate }, None, config)
+}
+
+impl MediaSink for AudioUnit {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    fn frame(&self, _from: u64, _now: Instant, pcm: &[i16]) -> bool {
+        let mut incoming = lock(&self.incoming);
+        if incoming.closed {
+            return false;
+        }
+        let was_empty = incoming.frames.is_empty();
+        incoming.samples += pcm.len();
+        incoming.frames.push_back(pcm.to_vec());
+        let limit = (self.limit.as_secs_f64() * f64::from(self.rate)) as usize;
+        // A reader that is too slow wants the newest audio: the oldest goes.
+        while incoming.samples > limit
+            && let Some(oldest) = incoming.frames.pop_front()
+        {
+            incoming.samples -= oldest.len();
+            incoming.discarded += oldest.len() as u64;
+        }
+        drop(incoming);
+        if was_empty {
+            self.mailbox.post_one(self.id, Notice::Readable);
+        }
+        true
+    }
 }
 
 impl Source for AudioUnit {

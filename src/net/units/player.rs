@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use crate::media::resample::{Resampler, UnsupportedRate};
 use crate::media::wav::{self, WavError};
 
-use super::mailbox::{Mailbox, Notice};
-use super::pacer::{Paced, Slot};
-use super::route::{Fanout, Origin, Source};
-use super::runtime::{Core, lock};
+use crate::net::mailbox::{Mailbox, Notice};
+use crate::net::pacer::{Paced, Slot};
+use crate::net::route::{Fanout, Origin, Source};
+use crate::net::runtime::{Core, lock};
 
 const FRAME: Duration = Duration::from_millis(20);
 

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use crate::media::wav;
 
-use super::files::BackgroundFile;
-use super::mailbox::{Mailbox, Notice};
-use super::runtime::{Core, lock};
+use crate::net::files::BackgroundFile;
+use crate::net::mailbox::{Mailbox, Notice};
+use crate::net::route::MediaSink;
+use crate::net::runtime::{Core, lock};
 
 /// Writes a WAV file: 16-bit PCM, mono.
 pub struct Recorder {
@@ -42,23 +43,34 @@ impl Recorder {
         Ok(recorder)
     }
 
-    /// The id its notices carry.
-    pub fn id(&self) -> u64 {
-        self.id
-    }
-
-    /// Samples per second.
-    pub fn rate(&self) -> u32 {
-        self.rate
-    }
-
     /// How much is recorded.
     pub fn duration(&self) -> Duration {
         Duration::from_secs_f64(lock(&self.state).written as f64 / f64::from(self.rate))
     }
 
-    /// Takes a frame that is heard at `now`. False when the recorder is closed.
-    pub(super) fn frame(&self, now: Instant, pcm: &[i16]) -> bool {
+    /// Completes the file; `Notice::Finished` follows. Later calls do nothing.
+    pub fn close(&self) {
+        let mut state = lock(&self.state);
+        if state.closed {
+            return;
+        }
+        state.closed = true;
+        state.write_out(self.rate);
+        let (mailbox, id) = (Arc::clone(&self.mailbox), self.id);
+        state.file.finish(move |error| mailbox.post_one(id, Notice::Finished(error)));
+    }
+}
+
+impl MediaSink for Recorder {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    fn frame(&self, _from: u64, now: Instant, pcm: &[i16]) -> bool {
         let mut state = lock(&self.state);
         if state.closed {
             return false;
@@ -79,18 +91,6 @@ impl Recorder {
             state.write_out(self.rate);
         }
         true
-    }
-
-    /// Completes the file; `Notice::Finished` follows. Later calls do nothing.
-    pub fn close(&self) {
-        let mut state = lock(&self.state);
-        if state.closed {
-            return;
-        }
-        state.closed = true;
-        state.write_out(self.rate);
-        let (mailbox, id) = (Arc::clone(&self.mailbox), self.id);
-        state.file.finish(move |error| mailbox.post_one(id, Notice::Finished(error)));
     }
 }
 

@@ -1,0 +1,17 @@
+"""Media units: what sends or takes audio, a file each. The audio itself stays in the core."""
+
+from .audio_unit import AudioUnit
+from .player import Player
+from .recorder import Recorder
+from .routing import MediaSource, MediaUnit, SendMediaParameters, TagParameters, tag_of
+
+__all__ = [
+    "AudioUnit",
+    "MediaSource",
+    "MediaUnit",
+    "Player",
+    "Recorder",
+    "SendMediaParameters",
+    "TagParameters",
+    "tag_of",
+]

@@ -1,0 +1,116 @@
+"""What a media unit is to routes: `sendMediaTo`, `stopMediaTo` and their parameters. No unit of its own."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from weakref import ref
+
+from voxwire import _core
+from voxwire.checks import refuse
+from voxwire.errors import AudioRouteError
+from voxwire.parameters import merged
+from voxwire.routes import Route, Routes
+
+if TYPE_CHECKING:
+    from voxwire.enums import WebSocketAudioEncoding
+
+
+class SendMediaParameters(TypedDict, total=False):
+    """How audio is sent to a WebSocket."""
+
+    encoding: WebSocketAudioEncoding | str
+    """How the audio is encoded. Default `WebSocketAudioEncoding.PCM16_8KHZ`."""
+    tag: str
+    """The name of the stream, to tell several on one connection apart."""
+    customParameters: Any
+    """Sent along in the start event; anything that JSON can hold."""
+
+
+class TagParameters(TypedDict, total=False):
+    """Which of several streams is meant."""
+
+    tag: str
+    """The stream's tag; without it all streams."""
+
+
+class MediaUnit:
+    """Anything that audio can be sent to."""
+
+    _routes: Routes | None = None
+    """Where a unit that is lost now and then remembers its routes."""
+
+    def _sink(self) -> _core.MediaSink:
+        message = f"a {type(self).__name__} takes no audio"
+        raise AudioRouteError(message)
+
+    def _default_encoding(self) -> str | None:
+        return None
+
+    def _is_over(self) -> bool:
+        """Say whether no audio will ever come or go here again."""
+        return False
+
+
+class MediaSource(MediaUnit):
+    """Anything that audio can come from."""
+
+    def _source(self) -> _core.MediaSource:
+        raise NotImplementedError
+
+    def sendMediaTo(
+        self,
+        mediaUnit: MediaUnit,
+        parameters: SendMediaParameters | None = None,
+        **options: Unpack[SendMediaParameters],
+    ) -> None:
+        """Send the audio of this unit to another, until `stopMediaTo`, the end of either, or the end of the audio.
+
+        Decoded, buffered, timed and encoded in the core. Parameters matter only when the other is a WebSocket. Raises
+        TypeError for a thing that is no media unit, AudioRouteError, InvalidParameter, InvalidState.
+        """
+        values = merged(parameters, options, known=SendMediaParameters.__annotations__)
+        unit = _unit(mediaUnit)
+        encoding = values.get("encoding", unit._default_encoding())
+        if encoding is not None and not isinstance(encoding, str):
+            refuse("encoding", encoding, "a WebSocketAudioEncoding")
+        custom = values.get("customParameters")
+        try:
+            text = None if custom is None else json.dumps(custom, ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError):
+            refuse("customParameters", custom, "something that JSON can hold")
+        route = Route(ref(self), ref(unit), None if encoding is None else str(encoding), _tag(values), text)
+        _core.route(self._source(), unit._sink(), route.encoding, route.tag, route.custom)
+        for end in (self, unit):
+            if end._routes is not None:
+                end._routes.add(route)
+
+    def stopMediaTo(
+        self, mediaUnit: MediaUnit, parameters: TagParameters | None = None, **options: Unpack[TagParameters]
+    ) -> None:
+        """End what `sendMediaTo` began; nothing happens when nothing was sent. Raises TypeError as it does."""
+        values = merged(parameters, options, known=SendMediaParameters.__annotations__)
+        unit, tag = _unit(mediaUnit), _tag(values)
+        _core.unroute(self._source(), unit._sink(), tag)
+        for end in (self, unit):
+            if end._routes is not None:
+                end._routes.remove(self, unit, tag)
+
+
+def tag_of(parameters: TagParameters | None, options: TagParameters) -> str | None:
+    """Answer the tag in parameters. Raises TypeError, InvalidParameter."""
+    return _tag(merged(parameters, options, known=TagParameters.__annotations__))
+
+
+def _unit(thing: object) -> MediaUnit:
+    if not isinstance(thing, MediaUnit):
+        message = f"audio goes to a WebSocket, a Recorder or an AudioUnit, not to {type(thing).__name__}"
+        raise TypeError(message)
+    return thing
+
+
+def _tag(values: dict[str, Any]) -> str | None:
+    tag = values.get("tag")
+    if tag is not None and not isinstance(tag, str):
+        refuse("tag", tag, "a string")
+    return tag

@@ -1,0 +1,48 @@
+"""What all media units share: reports from the core, and waiting for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+from typing import TYPE_CHECKING
+
+from voxwire.loops import bridge_to, running_loop
+from voxwire.waiters import Waiters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Path = str | PathLike[str]
+
+
+@dataclass(slots=True)
+class Reports:
+    """The `_core.UnitSink` of a unit."""
+
+    on_readable: Callable[[], None]
+    on_writable: Callable[[], None]
+    on_finished: Callable[[Exception | None], None]
+
+
+class Unit:
+    """A handle of the core that reports to the loop it was made in."""
+
+    def __init__(self) -> None:
+        self._bridge = bridge_to(running_loop(f"a {type(self).__name__}"))
+        self._waiters = Waiters()
+        self._finished = False
+        self._error: Exception | None = None
+        self._reports = Reports(self._waiters.wake, self._waiters.wake, self._on_finished)
+
+    def _is_over(self) -> bool:
+        return self._finished
+
+    def _on_finished(self, error: Exception | None) -> None:
+        self._finished = True
+        self._error = error
+        self._waiters.wake()
+
+    async def _wait_finished(self) -> None:
+        await self._waiters.until(lambda: self._finished)
+        if self._error is not None:
+            raise self._error

@@ -1,0 +1,9 @@
+//! Media units that are no WebSocket: what takes audio (a `MediaSink`), gives it (a `Source`), or both. One file each.
+
+mod audio;
+mod player;
+mod recorder;
+
+pub use audio::{AudioUnit, AudioUnitError};
+pub use player::{Player, PlayerError};
+pub use recorder::Recorder;

@@ -48,6 +48,7 @@ from .events import (
     WebSocketMediaInfo,
 )
 from .media import AudioUnit, MediaSource, MediaUnit, Player, Recorder, SendMediaParameters, TagParameters
+from .opus import OpusParameters
 from .parameters import WebSocketParameters
 from .reconnect import Backoff, ConnectionLoss, ReconnectPolicy
 from .request import Accept, HTTPResponse, IncomingRequest
@@ -95,6 +96,7 @@ __all__ = [
     "NewWebSocketEvent",
     "NewWebSocketFailedEvent",
     "OpenEvent",
+    "OpusParameters",
     "Player",
     "ProcessStatistics",
     "ProtocolError",

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias, final
 from typing_extensions import Buffer
 
 from .compression import Compression
+from .opus import OpusParameters
 
 Headers: TypeAlias = list[tuple[str, str]]
 Address: TypeAlias = tuple[str, int]
@@ -359,10 +360,16 @@ MediaSource: TypeAlias = Connection | Player | AudioUnit
 MediaSink: TypeAlias = Connection | Recorder | AudioUnit
 
 def route(
-    source: MediaSource, target: MediaSink, encoding: str | None, tag: str | None, custom_parameters: str | None
+    source: MediaSource,
+    target: MediaSink,
+    encoding: str | None,
+    tag: str | None,
+    custom_parameters: str | None,
+    opus: OpusParameters | None,
 ) -> None:
     """Sends the audio of `source` to `target`; encoding, tag and parameters (JSON text) matter for a Connection. None
-    for the last two takes over those of the stream that is sent on. Raises MediaError, AudioRouteError.
+    for tag and parameters takes over those of the stream that is sent on. Raises MediaError, AudioRouteError,
+    InvalidParameter for `opus` with another encoding.
     """
 
 def unroute(source: MediaSource, target: MediaSink, tag: str | None) -> None:

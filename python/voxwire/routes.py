@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from weakref import ref
 
     from .media import MediaSource, MediaUnit
+    from .opus import OpusParameters
 
 _log = logging.getLogger("voxwire")
 
@@ -27,6 +28,7 @@ class Route:
     encoding: str | None
     tag: str | None
     custom: str | None
+    opus: OpusParameters | None = None
 
     def lives(self) -> bool:
         """Say whether audio can still go this way, now or after a reconnection."""
@@ -39,7 +41,7 @@ class Route:
         if source is None or target is None:
             return
         try:
-            _core.route(source._source(), target._sink(), self.encoding, self.tag, self.custom)
+            _core.route(source._source(), target._sink(), self.encoding, self.tag, self.custom, self.opus)
         except AudioRouteError as error:  # its tag was given to another one while there was no connection
             _log.warning("audio is not sent on after a reconnection: %s", error)
 

@@ -155,7 +155,11 @@ fn decoder() -> Result<opus::Decoder, OpusError> {
 
 /// Samples of one stream into bytes.
 #[derive(Debug)]
-pub struct Encoder(Encoding, Coding);
+pub struct Encoder {
+    encoding: Encoding,
+    opus: EncoderConfig,
+    coding: Coding,
+}
 
 #[derive(Debug)]
 enum Coding {
@@ -167,6 +171,7 @@ enum Coding {
 #[derive(Debug)]
 struct OpusEncoder {
     encoder: opus::Encoder,
+    dtx: bool,
     /// Samples encoded so far.
     given: u64,
     /// Samples that are no whole frame yet.
@@ -179,15 +184,15 @@ struct OpusEncoder {
 }
 
 impl Encoder {
-    /// An encoder at the start of a stream.
-    pub fn new(encoding: Encoding) -> Result<Self, OpusError> {
+    /// An encoder at the start of a stream; `opus` is how Opus is made, if that is the encoding.
+    pub fn new(encoding: Encoding, opus: EncoderConfig) -> Result<Self, OpusError> {
         let coding = match encoding {
             Encoding::Pcm { .. } => Coding::Plain(Plain::Pcm),
             Encoding::Ulaw => Coding::Plain(Plain::Ulaw),
             Encoding::Alaw => Coding::Plain(Plain::Alaw),
             Encoding::G722 => Coding::G722(Box::default()),
             Encoding::Opus | Encoding::OggOpus => {
-                let mut encoder = opus::Encoder::new(EncoderConfig::default())?;
+                let mut encoder = opus::Encoder::new(opus)?;
                 let mut head = Vec::new();
                 let pages = match encoding {
                     Encoding::OggOpus => {
@@ -197,19 +202,21 @@ impl Encoder {
                     _ => None,
                 };
                 let (pending, packet) = (Vec::new(), Vec::new());
-                Coding::Opus(Box::new(OpusEncoder { encoder, given: 0, pending, packet, pages, head }))
+                let dtx = opus.dtx;
+                Coding::Opus(Box::new(OpusEncoder { encoder, dtx, given: 0, pending, packet, pages, head }))
             }
         };
-        Ok(Self(encoding, coding))
+        Ok(Self { encoding, opus, coding })
     }
 
     /// Which encoding it is.
     pub fn encoding(&self) -> Encoding {
-        self.0
+        self.encoding
     }
 
     /// Takes samples, at the rate of the encoding, and calls `chunk` with the bytes of each chunk that they complete. Opus
-    /// is made of frames of 20 ms: what is left of one waits for the next call.
+    /// is made of frames (20 ms, if nothing else is asked for): what is left of one waits for the next call. A chunk
+    /// without bytes is not to be sent, though its time goes by: with DTX that is silence.
     pub fn encode(
         &mut self,
         pcm: &[i16],
@@ -217,7 +224,7 @@ impl Encoder {
         mut chunk: impl FnMut(&[u8], usize),
     ) -> Result<(), OpusError> {
         bytes.clear();
-        match &mut self.1 {
+        match &mut self.coding {
             Coding::Plain(plain) => {
                 plain.encode_into(pcm, bytes);
                 chunk(bytes, pcm.len());
@@ -235,11 +242,11 @@ impl Encoder {
     /// next begins a new stream.
     pub fn finish(&mut self, bytes: &mut Vec<u8>, chunk: impl FnMut(&[u8], usize)) -> Result<(), OpusError> {
         bytes.clear();
-        let finished = match &mut self.1 {
+        let finished = match &mut self.coding {
             Coding::Opus(opus) => opus.finish(bytes, chunk),
             Coding::Plain(_) | Coding::G722(_) => Ok(()),
         };
-        *self = Self::new(self.0)?;
+        *self = Self::new(self.encoding, self.opus)?;
         finished
     }
 }
@@ -259,6 +266,8 @@ impl OpusEncoder {
             self.packet.clear();
             self.encoder.encode_into(frame, &mut self.packet)?;
             match &mut self.pages {
+                // The decoder goes on by itself. In Ogg it would take it for a loss.
+                None if self.dtx && self.packet.len() <= opus::NOT_SENT => {}
                 None => bytes.append(&mut self.packet),
                 Some(pages) => {
                     bytes.append(&mut self.head);

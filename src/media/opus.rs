@@ -19,6 +19,9 @@ pub const RATE: u32 = 48_000;
 /// The sample rates that libopus converts to and from by itself.
 pub const RATES: [u32; 5] = [8000, 12_000, 16_000, 24_000, 48_000];
 
+/// With DTX, a packet of so many bytes need not be sent (`opus_encode` in `opus.h`).
+pub const NOT_SENT: usize = 2;
+
 /// What can go wrong with Opus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum OpusError {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::media::encoding::Encoding;
 use crate::media::mixer::Mixer;
-use crate::media::opus::OpusError;
+use crate::media::opus::{EncoderConfig, OpusError};
 use crate::media::resample::{Resampler, UnsupportedRate};
 use crate::session::OutStream;
 
@@ -54,6 +54,8 @@ impl Sink {
 pub struct RouteParams {
     /// Encoding of the outgoing stream; only a WebSocket has one.
     pub encoding: Encoding,
+    /// How Opus is made, if that is the encoding.
+    pub opus: EncoderConfig,
     /// Its tag; `None` takes over the tag of the stream that is sent on.
     pub tag: Option<String>,
     /// JSON text of its custom parameters; `None` takes over those of the stream that is sent on.
@@ -192,6 +194,8 @@ struct Leg {
 
 impl Leg {
     fn new(source: u64, sink: Sink, params: RouteParams) -> Result<Self, RouteError> {
+        // What can fail comes before what is claimed.
+        let stream = OutStream::new(params.encoding, params.opus)?;
         let rate = match &sink {
             Sink::Socket(connection) => {
                 connection.claim_tag(params.tag.as_deref().unwrap_or_default(), source)?;
@@ -201,7 +205,7 @@ impl Leg {
         };
         Ok(Self {
             sink,
-            stream: OutStream::new(params.encoding)?,
+            stream,
             params,
             source,
             rate,

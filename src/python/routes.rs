@@ -6,6 +6,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use crate::media::encoding::Encoding;
+use crate::media::opus::{Application, EncoderConfig, FrameDuration};
 use crate::net::{RouteParams, Sink, Source};
 
 use super::connection::PyConnection;
@@ -21,9 +22,18 @@ pub(super) fn route(
     encoding: Option<&str>,
     tag: Option<String>,
     custom_parameters: Option<String>,
+    opus: Option<Opus>,
 ) -> PyResult<()> {
     let encoding = Encoding::from_wire(encoding, None, None).map_err(|e| errors::format_error(py, &e))?;
-    let params = RouteParams { encoding, tag, custom: custom_parameters };
+    let opus = match opus {
+        Some(_) if !matches!(encoding, Encoding::Opus | Encoding::OggOpus) => {
+            let expected = format!("nothing with encoding {}: it is for OPUS", encoding.wire_name());
+            return Err(errors::parameter(py, "opus", "given", &expected));
+        }
+        Some(fields) => fields.config(py)?,
+        None => EncoderConfig::default(),
+    };
+    let params = RouteParams { encoding, opus, tag, custom: custom_parameters };
     source_of(source)?.route(sink_of(target)?, params).map_err(|e| errors::route(py, &e))
 }
 
@@ -32,6 +42,38 @@ pub(super) fn route(
 pub(super) fn unroute(source: &Bound<'_, PyAny>, target: &Bound<'_, PyAny>, tag: Option<&str>) -> PyResult<()> {
     source_of(source)?.unroute(&sink_of(target)?, tag);
     Ok(())
+}
+
+/// The fields of an `OpusParameters`, as Python holds them. It has checked them, too; an encoder checks the numbers again.
+#[derive(FromPyObject)]
+pub(super) struct Opus {
+    bitrate: Option<u32>,
+    complexity: u8,
+    frame_duration: f64,
+    application: String,
+    dtx: bool,
+    fec: bool,
+    expected_loss: u8,
+}
+
+impl Opus {
+    fn config(self, py: Python<'_>) -> PyResult<EncoderConfig> {
+        let Self { bitrate, complexity, frame_duration, application, dtx, fec, expected_loss } = self;
+        let rounded = (frame_duration * 10.0).round() as u32;
+        let frame = FrameDuration::ALL.into_iter().find(|frame| frame.samples(10_000) == rounded as usize);
+        let frame = frame.ok_or_else(|| {
+            let expected = "2.5, 5, 10, 20, 40 or 60 (milliseconds)";
+            errors::parameter(py, "opus.frame_duration", &frame_duration.to_string(), expected)
+        })?;
+        let application = match application.as_str() {
+            "voip" => Application::Voip,
+            "audio" => Application::Audio,
+            "lowdelay" => Application::LowDelay,
+            other => return Err(errors::parameter(py, "opus.application", other, "voip, audio or lowdelay")),
+        };
+        let default = EncoderConfig::default();
+        Ok(EncoderConfig { application, frame, bitrate, complexity, dtx, fec, expected_loss, ..default })
+    }
 }
 
 fn source_of(source: &Bound<'_, PyAny>) -> PyResult<Arc<dyn Source>> {

@@ -4,7 +4,7 @@
 use crate::media::codec::Encoder;
 use crate::media::encoding::Encoding;
 use crate::media::event;
-use crate::media::opus::OpusError;
+use crate::media::opus::{EncoderConfig, OpusError};
 
 /// Numbering and state of one outgoing stream (`VoxEngine`, "Media stream format").
 #[derive(Debug)]
@@ -26,11 +26,12 @@ struct Numbers {
 }
 
 impl OutStream {
-    /// A stream that has not started. An empty tag leaves the field out. Fails only where there is no memory for the encoder.
-    pub fn new(encoding: Encoding) -> Result<Self, OpusError> {
+    /// A stream that has not started. An empty tag leaves the field out. `opus` is how Opus is made, if that is the encoding:
+    /// fails where its parameters are wrong, or there is no memory for the encoder.
+    pub fn new(encoding: Encoding, opus: EncoderConfig) -> Result<Self, OpusError> {
         Ok(Self {
             tag: String::new(),
-            encoder: Encoder::new(encoding)?,
+            encoder: Encoder::new(encoding, opus)?,
             running: false,
             numbers: Numbers::default(),
             payload: Vec::new(),
@@ -57,7 +58,7 @@ impl OutStream {
     }
 
     /// Encodes these samples, which have the rate of the encoding, and calls `send` for each `media` message that they
-    /// complete, with its samples. `out` is where the message is written.
+    /// complete, with its samples; none for what DTX leaves out. `out` is where the message is written.
     pub fn media(&mut self, pcm: &[i16], out: &mut Vec<u8>, mut send: impl FnMut(&[u8], usize)) {
         let Self { encoder, payload, numbers, tag, .. } = self;
         // libopus refuses no frame of the right length, and the encoder gives it no other.
@@ -86,11 +87,16 @@ impl Numbers {
         out: &mut Vec<u8>,
         send: &mut impl FnMut(&[u8], usize),
     ) {
+        let timestamp = self.timestamp;
+        self.timestamp += samples as u64;
+        if payload.is_empty() {
+            // As over RTP (RFC 7587 section 3.1.3): time goes on, numbers do not, so that nobody takes it for a loss.
+            return;
+        }
         self.chunk += 1;
         out.clear();
-        event::write_media(out, self.sequence, tag, self.chunk, self.timestamp, payload);
+        event::write_media(out, self.sequence, tag, self.chunk, timestamp, payload);
         self.sequence += 1;
-        self.timestamp += samples as u64;
         self.bytes += payload.len() as u64;
         send(out, samples);
     }
@@ -108,7 +114,7 @@ mod tests {
 
     #[test]
     fn start_media_stop_carry_the_numbers_of_the_format() {
-        let mut stream = OutStream::new(Encoding::Ulaw).unwrap();
+        let mut stream = OutStream::new(Encoding::Ulaw, EncoderConfig::default()).unwrap();
         let mut out = Vec::new();
         stream.start("t", Some(r#"{"a":1}"#), &mut out);
         let start = json(&mut out);
@@ -138,8 +144,29 @@ mod tests {
     }
 
     #[test]
+    fn what_dtx_leaves_out_takes_time_and_no_number() {
+        let config = EncoderConfig { dtx: true, ..EncoderConfig::default() };
+        let mut stream = OutStream::new(Encoding::Opus, config).unwrap();
+        let (mut out, mut sent) = (Vec::new(), Vec::new());
+        stream.start("", None, &mut out);
+        for _ in 0..100 {
+            stream.media(&[0; 960], &mut out, |json, _| sent.push(json.to_vec()));
+        }
+        stream.stop(&mut out, |json, _| sent.push(json.to_vec()));
+        let mut events: Vec<_> = sent.iter_mut().map(json).collect();
+        let stop = events.pop().unwrap();
+        assert_eq!(stop["stop"]["mediaInfo"]["duration"], 2000);
+        assert!((5..50).contains(&events.len()), "{} packets of silence", events.len());
+        for (n, event) in events.iter().enumerate() {
+            assert_eq!(event["sequenceNumber"], n + 1);
+            assert_eq!(event["media"]["chunk"], n + 1);
+        }
+        assert!(events.last().unwrap()["media"]["timestamp"].as_u64().unwrap() > 60 * 960);
+    }
+
+    #[test]
     fn opus_is_sent_in_frames_of_20_ms_whatever_comes_in() {
-        let mut stream = OutStream::new(Encoding::Opus).unwrap();
+        let mut stream = OutStream::new(Encoding::Opus, EncoderConfig::default()).unwrap();
         let mut out = Vec::new();
         stream.start("", None, &mut out);
         assert_eq!(json(&mut out)["start"]["mediaFormat"]["sampleRate"], 48_000);

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use voxwire::media::codec::Plain;
 use voxwire::media::encoding::Encoding;
 use voxwire::media::event::{MediaEvent, Parsed, decode_payload, parse, write_media, write_start, write_stop};
+use voxwire::media::opus::EncoderConfig;
 use voxwire::net::{Connection, ListenerOptions, Notice, Options, Recorder, RouteParams, Sink, Source, core};
 
 use crate::support::{Inbox, PATIENCE, Pair, listen, listener_options, target, url_of};
 
 fn params(encoding: Encoding) -> RouteParams {
-    RouteParams { encoding, tag: None, custom: None }
+    RouteParams { encoding, opus: EncoderConfig::default(), tag: None, custom: None }
 }
 
 fn json(write: impl FnOnce(&mut Vec<u8>)) -> String {

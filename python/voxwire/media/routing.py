@@ -9,6 +9,7 @@ from weakref import ref
 from voxwire import _core
 from voxwire.checks import refuse
 from voxwire.errors import AudioRouteError
+from voxwire.opus import OpusParameters
 from voxwire.parameters import merged
 from voxwire.routes import Route, Routes
 
@@ -21,6 +22,8 @@ class SendMediaParameters(TypedDict, total=False):
 
     encoding: WebSocketAudioEncoding | str
     """How the audio is encoded. Default `WebSocketAudioEncoding.PCM16_8KHZ`."""
+    opus: OpusParameters
+    """How Opus is encoded, when that is the encoding. Default `OpusParameters()`."""
     tag: str
     """The name of the stream, to tell several on one connection apart."""
     customParameters: Any
@@ -74,13 +77,16 @@ class MediaSource(MediaUnit):
         encoding = values.get("encoding", unit._default_encoding())
         if encoding is not None and not isinstance(encoding, str):
             refuse("encoding", encoding, "a WebSocketAudioEncoding")
+        opus = values.get("opus")
+        if opus is not None and not isinstance(opus, OpusParameters):
+            refuse("opus", opus, "OpusParameters")
         custom = values.get("customParameters")
         try:
             text = None if custom is None else json.dumps(custom, ensure_ascii=False, allow_nan=False)
         except (TypeError, ValueError):
             refuse("customParameters", custom, "something that JSON can hold")
-        route = Route(ref(self), ref(unit), None if encoding is None else str(encoding), _tag(values), text)
-        _core.route(self._source(), unit._sink(), route.encoding, route.tag, route.custom)
+        route = Route(ref(self), ref(unit), None if encoding is None else str(encoding), _tag(values), text, opus)
+        _core.route(self._source(), unit._sink(), route.encoding, route.tag, route.custom, route.opus)
         for end in (self, unit):
             if end._routes is not None:
                 end._routes.add(route)

@@ -3,7 +3,8 @@
 use super::*;
 
 fn encoded(encoding: Encoding, pcm: &[i16], pieces: usize) -> Vec<(Vec<u8>, usize)> {
-    let (mut encoder, mut bytes, mut chunks) = (Encoder::new(encoding).unwrap(), Vec::new(), Vec::new());
+    let (mut encoder, mut bytes, mut chunks) =
+        (Encoder::new(encoding, EncoderConfig::default()).unwrap(), Vec::new(), Vec::new());
     for piece in pcm.chunks(pieces) {
         encoder.encode(piece, &mut bytes, |chunk, samples| chunks.push((chunk.to_vec(), samples))).unwrap();
     }
@@ -106,7 +107,7 @@ fn a_packet_that_is_none_leaves_the_output_alone_and_the_next_is_decoded() {
 
 #[test]
 fn an_encoder_that_has_finished_begins_a_new_stream() {
-    let mut encoder = Encoder::new(Encoding::OggOpus).unwrap();
+    let mut encoder = Encoder::new(Encoding::OggOpus, EncoderConfig::default()).unwrap();
     let mut bytes = Vec::new();
     for _ in 0..2 {
         let mut chunks = Vec::new();

@@ -13,9 +13,11 @@ class Bridge(NamedTuple):
 
     name: str
     module: str
-    loop: str
+    loop: str = ""
+    converts: bool = True
 
 
+FLOOR = Bridge("copying relay (floor)", "native/relay", converts=False)
 OURS = Bridge("voxwire", "benches.bridge_voxwire", "asyncio")
 BY_HAND = Bridge("by hand, asyncio", "benches.bridge_by_hand", "asyncio")
 BY_HAND_UVLOOP = Bridge("by hand, uvloop", "benches.bridge_by_hand", "uvloop")
@@ -32,16 +34,16 @@ def run(
     block: str | None = None,
     block_seconds: float = 0.5,
 ) -> dict[str, Any]:
-    """Bridges so many calls for so many seconds. Answers what `load` found, and what the bridge cost.
+    """Bridges so many calls for so many seconds. Answers what `native/load` found, and what the bridge cost.
 
     `block` is how the bridge's Python is kept busy meanwhile, see `blocker`. The first second (at most half the time)
     does not count for the intervals.
     """
     count = int(seconds * 50)
-    job = {"calls": calls, "count": count, "skip": min(50, count // 2)}
-    with Child("benches.load", job, core=cores[1]) as load:
-        agent_port = load.hear()["port"]
-        with Child(bridge.module, {"agent_port": agent_port, "loop": bridge.loop}, core=cores[0]) as bridging:
+    job = {"calls": calls, "count": count, "skip": min(50, count // 2), "copied": not bridge.converts}
+    with Child("native/load", job, core=cores[1]) as load:
+        about = {"agent_port": load.hear()["port"], "loop": bridge.loop, "threads": 1 if cores[0] is not None else 2}
+        with Child(bridge.module, about, core=cores[0]) as bridging:
             load.tell(port=bridging.hear()["port"])
             load.hear(60)
             if block is not None:

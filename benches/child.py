@@ -1,4 +1,4 @@
-"""Processes of a benchmark: started as modules, one JSON object a line each way. They end when their stdin does."""
+"""Processes of a benchmark: Python modules or native programs, one JSON object a line each way. They end when their stdin does."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ import queue
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from . import native
 from .machine import on_core
-
-ROOT = Path(__file__).parents[1]
+from .native import ROOT
 
 
 class Child:
     """The parent's side."""
 
     def __init__(self, module: str, argument: dict[str, Any] | None = None, *, core: int | None = None) -> None:
-        """Starts `python -m module`, on one core if one is given."""
+        """Starts `python -m module`, or the native program `native/<name>`, on one core if one is given."""
         self._module = module
-        command = [sys.executable, "-W", "ignore::DeprecationWarning", "-m", module, json.dumps(argument or {})]
+        folder, _, name = module.rpartition("/")
+        python = [sys.executable, "-W", "ignore::DeprecationWarning", "-m", module]
+        command = [*([native.program(name)] if folder else python), json.dumps(argument or {})]
         with on_core(core):
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT

@@ -17,6 +17,11 @@ class Options:
     pin: bool = True
     """What is measured gets a core of its own, its peer another."""
 
+    minutes: float = 10.0
+    """How long the soak takes."""
+    calls: int = 200
+    """Its calls."""
+
     @property
     def pinned(self) -> str:
         """For the notes of a table."""

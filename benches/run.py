@@ -1,4 +1,7 @@
-"""The command: `python -m benches.run [--quick | --full] [--no-pin] [--json FILE] [case …]`."""
+"""The command: `python -m benches.run [--quick | --full] [--no-pin] [--json FILE] [case …]`.
+
+`soak`, which takes minutes, only when it is named: `python -m benches.run --minutes 10 --calls 200 soak`.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +15,29 @@ from . import machine
 from .options import Options
 
 CASES = ("roundtrip", "oneway", "bridge", "pace", "flood", "memory")
+NAMED = (*CASES, "soak")
 
 
 def main() -> None:
     """Runs the cases and prints their tables as Markdown."""
     parser = argparse.ArgumentParser(prog="python -m benches.run", description="Benchmarks of voxwire (Linux only).")
-    parser.add_argument("cases", nargs="*", metavar="case", help=f"{', '.join(CASES)}; default: all")
+    parser.add_argument("cases", nargs="*", metavar="case", help=f"{', '.join(NAMED)}; default: all but soak")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--quick", action="store_true", help="tiny sizes, seconds in all: does it work?")
     length.add_argument("--full", action="store_true", help="bridge: also find where each breaks (many minutes)")
     parser.add_argument("--no-pin", action="store_true", help="let the system choose the cores")
+    parser.add_argument("--minutes", type=float, default=Options.minutes, help="soak: how long")
+    parser.add_argument("--calls", type=int, default=Options.calls, help="soak: how many calls")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     given = parser.parse_args()
-    unknown = [case for case in given.cases if case not in CASES]
+    unknown = [case for case in given.cases if case not in NAMED]
     if unknown:
-        parser.error(f"no such case: {unknown[0]!r}; there are {', '.join(CASES)}")
+        parser.error(f"no such case: {unknown[0]!r}; there are {', '.join(NAMED)}")
     if sys.platform != "linux":
         parser.error("the benchmarks read /proc and pin processes to cores: they need Linux")
-    options = Options(quick=given.quick, full=given.full, pin=not given.no_pin)
+    options = Options(
+        quick=given.quick, full=given.full, pin=not given.no_pin, minutes=given.minutes, calls=given.calls
+    )
     about = machine.describe()
     print(" · ".join(f"{name} {value}" for name, value in about.items()), flush=True)
     figures: dict[str, object] = {"machine": about}

@@ -391,7 +391,217 @@ def process_statistics() -> dict[str, Any]:
     latency_sum, latency_max. All zero, or empty, when nothing has run yet.
     """
 
-def g711_decode(data: Buffer, law: str) -> bytes:
-    """µ-law or A-law ("ULAW", "ALAW") to s16le, ITU-T G.711 as in G.191."""
+@final
+class Decoder:
+    """Decodes one stream of any encoding that media streams have to PCM: signed 16-bit little-endian, mono.
 
-def g711_encode(pcm: Buffer, law: str) -> bytes: ...
+    `encoding` is a `WebSocketAudioEncoding` or any name that senders use (None: `PCM8`), `rate` the `sampleRate` that a
+    sender gave with it, in Hz. Raises MediaError for a format that cannot be decoded. Any thread.
+    """
+
+    def __new__(cls, encoding: str | None = None, rate: int | None = None) -> Decoder: ...
+    @property
+    def encoding(self) -> str:
+        """The encoding's name on the wire."""
+
+    @property
+    def rate(self) -> int:
+        """Samples per second of the PCM: 8000 for G.711, 16000 for G.722, 48000 for Opus."""
+
+    def decode(self, data: Buffer, /) -> bytes:
+        """Decode one chunk, as it was sent. Ogg may be cut anywhere; the other encodings are made of whole chunks.
+
+        Raises MediaError for what the encoding does not allow (PCM of an odd length, no Opus packet), and for more than 600
+        s of audio at once, which a few bytes of Ogg could claim to be.
+        """
+
+@final
+class Encoder:
+    """Encodes one stream of PCM, signed 16-bit little-endian, mono, to any encoding that media streams have.
+
+    `encoding` and `rate` as for `Decoder`. Raises MediaError for a format that cannot be encoded. Any thread.
+    """
+
+    def __new__(cls, encoding: str | None = None, rate: int | None = None) -> Encoder: ...
+    @property
+    def encoding(self) -> str:
+        """The encoding's name on the wire."""
+
+    @property
+    def rate(self) -> int:
+        """Samples per second of the PCM that it takes: 8000 for G.711, 16000 for G.722, 48000 for Opus."""
+
+    def encode(self, pcm: Buffer, /) -> list[bytes]:
+        """Take samples and answer the chunks that they complete, each to be sent by itself: one for what was given, but for
+        Opus one for each 20 ms (a packet, or a page of Ogg), and what is left of a frame waits for the next call.
+
+        `pcm` is bytes-like, or an array of int16 (numpy) with one dimension. Raises MediaError for other items.
+        """
+
+    def flush(self) -> list[bytes]:
+        """End the stream: answer what was kept back, filled up with silence. What comes next is a new stream."""
+
+@final
+class Resampler:
+    """Converts one stream of 16-bit PCM from one sample rate to another, in pieces of any length.
+
+    Rates in Hz: 8000, 16000, 24000, 32000, 44100 or 48000. A polyphase filter with linear phase; THD+N below -90 dB, -3 dB
+    at 0.91 of the lower Nyquist frequency, aliases below -80 dB. With `prime` it begins with silence as long as `delay`, so
+    that each 20 ms given answer 20 ms. Raises InvalidParameter. Any thread.
+    """
+
+    def __new__(cls, source_rate: int, target_rate: int, *, prime: bool = False) -> Resampler: ...
+    @property
+    def source_rate(self) -> int:
+        """Samples per second of what goes in."""
+
+    @property
+    def target_rate(self) -> int:
+        """Samples per second of what comes out."""
+
+    @property
+    def delay(self) -> float:
+        """How far what comes out is behind what goes in, in milliseconds: 5 between 8 kHz and anything higher."""
+
+    def process(self, pcm: Buffer, /) -> bytes:
+        """Take samples and answer those that they complete. Raises MediaError for what is no 16-bit PCM."""
+
+    def flush(self) -> bytes:
+        """Answer the rest, as if silence followed; what comes next is a new stream.
+
+        n samples have given exactly `ceil(n * target_rate / source_rate)` then, and those of the delay with `prime`.
+        """
+
+@final
+class Level:
+    """How loud some audio is, in dBFS: a full-scale square is 0, a full-scale sine has an RMS of -3.01."""
+
+    @property
+    def rms(self) -> float:
+        """Root mean square; negative infinity for digital silence, and for no audio."""
+
+    @property
+    def peak(self) -> float:
+        """The largest magnitude; negative infinity for digital silence, and for no audio."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    __hash__ = None  # type: ignore[assignment]
+
+@final
+class StartMessage:
+    """A stream begins: `{"event": "start", "start": {…}}`."""
+
+    @property
+    def tag(self) -> str:
+        """The stream's name, "" when it has none."""
+
+    @property
+    def encoding(self) -> str | None:
+        """The encoding as the sender calls it, for `Decoder`; None when it does not say."""
+
+    @property
+    def sampleRate(self) -> int | None:
+        """In Hz, for `Decoder`; None when the sender does not say."""
+
+    @property
+    def channels(self) -> int | None: ...
+    @property
+    def customParameters(self) -> Any:
+        """Parsed from JSON (usually a dictionary); None when there is nothing."""
+
+    @property
+    def sequenceNumber(self) -> int | None: ...
+
+@final
+class MediaMessage:
+    """A chunk of a stream's audio: `{"event": "media", "media": {…}}`."""
+
+    @property
+    def tag(self) -> str:
+        """The stream's name, "" when it has none."""
+
+    @property
+    def chunk(self) -> int | None:
+        """The chunk's number, one more each time."""
+
+    @property
+    def timestamp(self) -> int | None:
+        """Samples in all the chunks before."""
+
+    @property
+    def payload(self) -> bytes:
+        """The audio: as it was sent, or PCM when there was a decoder."""
+
+    @property
+    def sequenceNumber(self) -> int | None: ...
+
+@final
+class StopMessage:
+    """A stream ends: `{"event": "stop", "stop": {…}}`."""
+
+    @property
+    def tag(self) -> str:
+        """The stream's name, "" when it has none."""
+
+    @property
+    def bytesSent(self) -> int | None:
+        """Bytes of audio that were sent, before base64; None when the sender does not say."""
+
+    @property
+    def duration(self) -> int | None:
+        """Milliseconds of audio that were sent; None when the sender does not say."""
+
+    @property
+    def sequenceNumber(self) -> int | None: ...
+
+def ulaw_decode(data: Buffer, /) -> bytes:
+    """µ-law to 16-bit little-endian PCM, two bytes for each (ITU-T G.711, bit for bit as G.191's reference)."""
+
+def ulaw_encode(pcm: Buffer, /) -> bytes:
+    """16-bit little-endian PCM to µ-law, a byte a sample (ITU-T G.711, bit for bit as G.191's reference).
+
+    `pcm` is bytes-like, or an array of int16 (numpy) with one dimension. Raises MediaError for other items.
+    """
+
+def alaw_decode(data: Buffer, /) -> bytes:
+    """A-law to 16-bit little-endian PCM, two bytes for each (ITU-T G.711, bit for bit as G.191's reference)."""
+
+def alaw_encode(pcm: Buffer, /) -> bytes:
+    """16-bit little-endian PCM to A-law, a byte a sample (ITU-T G.711, bit for bit as G.191's reference).
+
+    `pcm` is bytes-like, or an array of int16 (numpy) with one dimension. Raises MediaError for other items.
+    """
+
+def level(pcm: Buffer, /) -> Level:
+    """RMS and peak of 16-bit little-endian PCM in dBFS. Raises MediaError for what is none."""
+
+def parse_media(
+    message: str | Buffer, decoder: Decoder | None = None
+) -> StartMessage | MediaMessage | StopMessage | None:
+    """Read a message of a media stream: its fields, and its audio as bytes; with a `decoder`, as PCM.
+
+    None: it is an ordinary message. Raises MediaError for one that says that it is of a media stream, and cannot be read as
+    one; the error names the field, its value and what was expected.
+    """
+
+def write_start(
+    encoding: str | None = None,
+    sampleRate: int | None = None,
+    *,
+    tag: str = "",
+    sequenceNumber: int = 0,
+    customParameters: Any = None,
+) -> str:
+    """Write the message that begins a stream; `encoding` and `sampleRate` (Hz) as for `Decoder`, and the name that is
+    written is the one that is usual on the wire. `customParameters` is anything that JSON can hold. Raises MediaError.
+    """
+
+def write_media(payload: Buffer, *, chunk: int, timestamp: int, tag: str = "", sequenceNumber: int = 0) -> str:
+    """Write the message with a chunk of audio, which is encoded already: see `Encoder.encode`.
+
+    `chunk` is its number, one more each time; `timestamp` the samples in all the chunks before.
+    """
+
+def write_stop(*, bytesSent: int, duration: int, tag: str = "", sequenceNumber: int = 0) -> str:
+    """Write the message that ends a stream: how many bytes of audio were sent, before base64, and how many milliseconds."""

@@ -17,7 +17,12 @@ pub fn from_le_bytes_into(bytes: &[u8], out: &mut Vec<i16>) {
 pub fn to_le_bytes_into(pcm: &[i16], out: &mut Vec<u8>) {
     let start = out.len();
     out.resize(start + 2 * pcm.len(), 0);
-    let (pairs, _) = out[start..].as_chunks_mut::<2>();
+    to_le_bytes(pcm, &mut out[start..]);
+}
+
+/// Writes `pcm` as little-endian bytes, as far as there is room.
+pub fn to_le_bytes(pcm: &[i16], out: &mut [u8]) {
+    let (pairs, _) = out.as_chunks_mut::<2>();
     for (pair, sample) in pairs.iter_mut().zip(pcm) {
         *pair = sample.to_le_bytes();
     }

@@ -201,21 +201,35 @@ fn protocol(py: Python<'_>, message: String, source: &ProtocolError) -> PyErr {
 
 fn media_refusal(py: Python<'_>, message: String, source: &MediaRefusal) -> PyErr {
     match source {
-        MediaRefusal::Event(EventError::Missing { field, expected }) => media(py, message, field, "missing", expected),
-        MediaRefusal::Event(EventError::Syntax(what)) => media(py, message, "event", what, "a JSON object"),
-        MediaRefusal::Event(EventError::Wrong { field, value, expected })
-        | MediaRefusal::Format(FormatError { field, value, expected }) => media(py, message, field, value, expected),
-        MediaRefusal::Payload(PayloadError::OddPcm { bytes }) => {
-            media(py, message, "media.payload", &format!("{bytes} bytes"), "an even number of bytes")
-        }
-        MediaRefusal::Payload(PayloadError::Opus(what)) => {
-            media(py, message, "media.payload", &what.to_string(), "an Opus packet (RFC 6716 section 3)")
-        }
-        MediaRefusal::Payload(PayloadError::Ogg(what)) => {
-            media(py, message, "media.payload", &what.to_string(), "Ogg Opus of one or two channels (RFC 7845)")
-        }
+        MediaRefusal::Event(source) => media_event(py, message, source),
+        MediaRefusal::Format(FormatError { field, value, expected }) => media(py, message, field, value, expected),
+        MediaRefusal::Payload(source) => payload(py, message, source),
         MediaRefusal::TooManyStreams { tag, limit } => {
             media(py, message, "start.tag", tag, &format!("at most {limit} streams on one connection"))
+        }
+    }
+}
+
+/// A media event that cannot be read.
+pub(super) fn media_event(py: Python<'_>, message: String, source: &EventError) -> PyErr {
+    match source {
+        EventError::Missing { field, expected } => media(py, message, field, "missing", expected),
+        EventError::Syntax(what) => media(py, message, "event", what, "a JSON object"),
+        EventError::Wrong { field, value, expected } => media(py, message, field, value, expected),
+    }
+}
+
+/// A payload that cannot be decoded.
+pub(super) fn payload(py: Python<'_>, message: String, source: &PayloadError) -> PyErr {
+    match source {
+        PayloadError::OddPcm { bytes } => {
+            media(py, message, "media.payload", &format!("{bytes} bytes"), "an even number of bytes")
+        }
+        PayloadError::Opus(what) => {
+            media(py, message, "media.payload", &what.to_string(), "an Opus packet (RFC 6716 section 3)")
+        }
+        PayloadError::Ogg(what) => {
+            media(py, message, "media.payload", &what.to_string(), "Ogg Opus of one or two channels (RFC 7845)")
         }
     }
 }

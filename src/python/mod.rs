@@ -1,11 +1,11 @@
 //! The Python module: handles on what lives in `net`, and the event queue to asyncio. The only Rust that names pyo3.
 //! Conversions and dispatch; no protocol decision.
 
+mod audio;
 mod bridge;
 mod buffer;
 mod connection;
 mod errors;
-mod g711;
 mod handle;
 mod listener;
 mod options;
@@ -27,11 +27,14 @@ use crate::proto::Url;
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
+    use super::audio::{
+        MediaMessage, PyDecoder, PyEncoder, PyLevel, PyResampler, StartMessage, StopMessage, alaw_decode, alaw_encode,
+        level_of, parse_media, ulaw_decode, ulaw_encode, write_media, write_start, write_stop,
+    };
+    #[pymodule_export]
     use super::bridge::LoopBridge;
     #[pymodule_export]
     use super::connection::PyConnection;
-    #[pymodule_export]
-    use super::g711::{g711_decode, g711_encode};
     #[pymodule_export]
     use super::listener::PyListener;
     #[pymodule_export]

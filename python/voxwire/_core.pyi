@@ -484,10 +484,6 @@ class Level:
     def peak(self) -> float:
         """The largest magnitude; negative infinity for digital silence, and for no audio."""
 
-    def __eq__(self, other: object, /) -> bool: ...
-    def __ne__(self, other: object, /) -> bool: ...
-    __hash__ = None  # type: ignore[assignment]
-
 @final
 class StartMessage:
     """A stream begins: `{"event": "start", "start": {…}}`."""

@@ -13,8 +13,7 @@ const BLOCK: usize = 2048;
 
 /// The level of some audio in dBFS: a full-scale square is 0, a full-scale sine has an RMS of -3.01, digital silence (and no
 /// audio at all) is negative infinity.
-#[pyclass(frozen, eq, name = "Level", module = "voxwire.audio")]
-#[derive(PartialEq)]
+#[pyclass(frozen, name = "Level", module = "voxwire.audio")]
 pub(in crate::python) struct PyLevel {
     /// Root mean square.
     #[pyo3(get)]

@@ -15,6 +15,16 @@ _TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "benches"
 def program(name: str) -> str:
     """The path of `native/src/bin/<name>.rs`, compiled. Raises CalledProcessError when cargo refuses."""
     manifest = str(ROOT / "benches" / "native" / "Cargo.toml")
-    build = ["cargo", "build", "--release", "--quiet", "--locked", "--manifest-path", manifest, "--target-dir", str(_TARGET)]
+    build = [
+        "cargo",
+        "build",
+        "--release",
+        "--quiet",
+        "--locked",
+        "--manifest-path",
+        manifest,
+        "--target-dir",
+        str(_TARGET),
+    ]
     subprocess.run(build, check=True, stdin=subprocess.DEVNULL)
     return str(_TARGET / "release" / name)

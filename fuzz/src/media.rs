@@ -11,6 +11,7 @@ use voxwire::{
         codec::Plain,
         encoding::Encoding,
         event::{self, MediaEvent, Parsed},
+        opus::EncoderConfig,
         samples_in,
         silence::SilenceConfig,
         stream::{Stream, StreamConfig, StreamEvent},
@@ -216,7 +217,7 @@ fn outgoing(mut choices: Choices<'_>) {
     let tag = String::from_utf8_lossy(choices.bytes(9)).into_owned();
     let custom = String::from_utf8_lossy(choices.bytes(20)).into_owned();
     let custom = event_custom(&custom);
-    let mut stream = OutStream::new(encoding).expect("an encoder without a state");
+    let mut stream = OutStream::new(encoding, EncoderConfig::default()).expect("an encoder without a state");
     let mut out = Vec::new();
     stream.start(&tag, custom.as_deref(), &mut out);
     let given = Some(tag.as_str()).filter(|tag| !tag.is_empty());

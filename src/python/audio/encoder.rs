@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyList};
 
 use crate::media::codec::Encoder;
 use crate::media::encoding::Encoding;
-use crate::media::opus::OpusError;
+use crate::media::opus::{EncoderConfig, OpusError};
 use crate::media::pcm;
 use crate::python::buffer::{Bytes, pcm_of};
 
@@ -33,7 +33,7 @@ impl PyEncoder {
     #[pyo3(signature = (encoding = None, rate = None))]
     fn new(py: Python<'_>, encoding: Option<&str>, rate: Option<i64>) -> PyResult<Self> {
         let encoding = encoding_of(py, encoding, rate)?;
-        let encoder = Encoder::new(encoding).map_err(|e| failed(&e))?;
+        let encoder = Encoder::new(encoding, EncoderConfig::default()).map_err(|e| failed(&e))?;
         let state = State { encoder, samples: Vec::new(), bytes: Vec::new() };
         Ok(Self { encoding, state: Mutex::new(state) })
     }

@@ -248,7 +248,7 @@ fn listeners(criterion: &mut Criterion) {
 
 fn playout(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("stream");
-    for (name, encoding, bytes) in [("ulaw", Encoding::Ulaw, 160), ("pcm16", Encoding::Pcm { rate: 16_000 }, 640)] {
+    for (name, encoding, bytes) in [("ulaw", Encoding::Ulaw, 160), ("pcm16", Encoding::pcm16(16_000), 640)] {
         let plain = StreamConfig { playout_delay_max: None, conceal: false, ..StreamConfig::default() };
         for (how, config) in [("", StreamConfig::default()), ("/plain", plain)] {
             let mut stream = Stream::new(String::new(), encoding, None, config);

@@ -12,6 +12,7 @@ use voxwire::{
         encoding::Encoding,
         event::{self, MediaEvent, Parsed},
         opus::EncoderConfig,
+        pcm::format::SampleFormat,
         samples_in,
         silence::SilenceConfig,
         stream::{Stream, StreamConfig, StreamEvent},
@@ -23,8 +24,7 @@ use voxwire::{
 use super::{input::Choices, memory::Watch};
 
 const MS: Duration = Duration::from_millis(1);
-const ENCODINGS: [Encoding; 4] =
-    [Encoding::Pcm { rate: 8000 }, Encoding::Pcm { rate: 16_000 }, Encoding::Ulaw, Encoding::Alaw];
+const ENCODINGS: [Encoding; 4] = [Encoding::pcm16(8000), Encoding::pcm16(16_000), Encoding::Ulaw, Encoding::Alaw];
 const TAGS: [&str; 4] = ["", "a", "b", "\"\\\n\u{e9}\u{1f600}"];
 /// Scratch and other small things that a stream may hold beside its audio, in bytes.
 const SMALL: usize = 64 * 1024;
@@ -131,7 +131,8 @@ fn plain(encoding: Encoding) -> Plain {
     match encoding {
         Encoding::Ulaw => Plain::Ulaw,
         Encoding::Alaw => Plain::Alaw,
-        _ => Plain::Pcm,
+        Encoding::Pcm { format, .. } => Plain::Pcm(format),
+        Encoding::G722 | Encoding::Opus | Encoding::OggOpus => Plain::Pcm(SampleFormat::S16Le),
     }
 }
 

@@ -60,7 +60,11 @@ class WebSocketCloseCode(IntEnum):
 
 
 class WebSocketAudioEncoding(StrEnum):
-    """How audio is written in a media stream; the values are the names on the wire. All are mono."""
+    """How audio is written in a media stream. All are mono. The values are the names on the wire, but for those with a
+    rate: there they are `PCM16` with its `sampleRate`.
+
+    PCM of any format is sent at 8, 16, 24, 32, 44.1 and 48 kHz: `"pcm_f32le;rate=24000"` in place of a member says so.
+    """
 
     PCM16_8KHZ = "PCM8"
     """Signed 16-bit little-endian PCM, 8 kHz. The default."""
@@ -78,7 +82,21 @@ class WebSocketAudioEncoding(StrEnum):
     """Opus (RFC 6716), 48 kHz: a packet of 20 ms in each chunk. What comes in may also be Ogg (RFC 7845), which begins
     with `OggS`; `"audio/ogg"` in place of a member of this enum sends Ogg, a page in each chunk."""
     G722 = "G722"
-    """ITU-T G.722 at 64 kbit/s, 16 kHz. Not one of VoxEngine's."""
+    """ITU-T G.722 at 64 kbit/s, 16 kHz. Not one of VoxEngine's, as are all that follow."""
+    PCM16_24KHZ = "audio/l16;rate=24000"
+    """Signed 16-bit little-endian PCM, 24 kHz: what speech services like."""
+    PCM16_32KHZ = "audio/l16;rate=32000"
+    PCM16_44KHZ = "audio/l16;rate=44100"
+    """44.1 kHz."""
+    PCM16_48KHZ = "audio/l16;rate=48000"
+    PCM_S16BE = "pcm_s16be"
+    """Signed 16-bit big-endian PCM, 8 kHz if no rate is given; as are those that follow."""
+    PCM_U8 = "pcm_u8"
+    """Unsigned 8-bit PCM."""
+    PCM_S24LE = "pcm_s24le"
+    """Signed 24-bit little-endian PCM."""
+    PCM_F32LE = "pcm_f32le"
+    """32-bit float little-endian PCM, full scale at 1."""
 
 
 class AppEvents(StrEnum):

@@ -7,17 +7,15 @@ use thiserror::Error;
 use super::encoding::Encoding;
 use super::ogg::{self, WriterConfig};
 use super::opus::{self, Channels, EncoderConfig, OpusError};
-use super::{g711, g722, pcm};
+use super::pcm::format::{PartialSample, SampleFormat};
+use super::{g711, g722};
 
 /// A payload that is not what its encoding says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PayloadError {
-    /// 16-bit PCM needs two bytes a sample.
-    #[error("media payload: {bytes} bytes of 16-bit PCM; expected an even number (2 bytes a sample)")]
-    OddPcm {
-        /// Length of the payload in bytes.
-        bytes: usize,
-    },
+    /// No whole number of samples.
+    #[error("media payload: {0}")]
+    Pcm(#[from] PartialSample),
     /// No Opus packet.
     #[error("media payload: {0}")]
     Opus(#[from] OpusError),
@@ -29,8 +27,8 @@ pub enum PayloadError {
 /// The encodings in which each sample stands for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plain {
-    /// Signed 16-bit little-endian PCM.
-    Pcm,
+    /// PCM.
+    Pcm(SampleFormat),
     /// ITU-T G.711 µ-law.
     Ulaw,
     /// ITU-T G.711 A-law.
@@ -41,8 +39,7 @@ impl Plain {
     /// Appends the samples of `bytes` to `out`; on an error `out` is as before.
     pub fn decode_into(self, bytes: &[u8], out: &mut Vec<i16>) -> Result<(), PayloadError> {
         match self {
-            Self::Pcm if !bytes.len().is_multiple_of(2) => return Err(PayloadError::OddPcm { bytes: bytes.len() }),
-            Self::Pcm => pcm::from_le_bytes_into(bytes, out),
+            Self::Pcm(format) => format.decode_into(bytes, out)?,
             Self::Ulaw => g711::ulaw_decode_into(bytes, out),
             Self::Alaw => g711::alaw_decode_into(bytes, out),
         }
@@ -52,7 +49,7 @@ impl Plain {
     /// Appends the bytes of `pcm` to `out`.
     pub fn encode_into(self, pcm: &[i16], out: &mut Vec<u8>) {
         match self {
-            Self::Pcm => pcm::to_le_bytes_into(pcm, out),
+            Self::Pcm(format) => format.encode_into(pcm, out),
             Self::Ulaw => g711::ulaw_encode_into(pcm, out),
             Self::Alaw => g711::alaw_encode_into(pcm, out),
         }
@@ -85,7 +82,7 @@ impl Decoder {
     /// A decoder before the first chunk.
     pub fn new(encoding: Encoding) -> Self {
         Self(match encoding {
-            Encoding::Pcm { .. } => Decoding::Plain(Plain::Pcm),
+            Encoding::Pcm { format, .. } => Decoding::Plain(Plain::Pcm(format)),
             Encoding::Ulaw => Decoding::Plain(Plain::Ulaw),
             Encoding::Alaw => Decoding::Plain(Plain::Alaw),
             Encoding::G722 => Decoding::G722(Box::default()),
@@ -187,7 +184,7 @@ impl Encoder {
     /// An encoder at the start of a stream; `opus` is how Opus is made, if that is the encoding.
     pub fn new(encoding: Encoding, opus: EncoderConfig) -> Result<Self, OpusError> {
         let coding = match encoding {
-            Encoding::Pcm { .. } => Coding::Plain(Plain::Pcm),
+            Encoding::Pcm { format, .. } => Coding::Plain(Plain::Pcm(format)),
             Encoding::Ulaw => Coding::Plain(Plain::Ulaw),
             Encoding::Alaw => Coding::Plain(Plain::Alaw),
             Encoding::G722 => Coding::G722(Box::default()),

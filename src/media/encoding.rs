@@ -4,13 +4,16 @@
 
 use thiserror::Error;
 
+use super::pcm::format::SampleFormat;
 use super::{g722, opus, resample};
 
 /// How the bytes of a stream become samples. Always one channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Encoding {
-    /// Signed 16-bit little-endian PCM at `rate` Hz.
+    /// PCM at `rate` Hz.
     Pcm {
+        /// How a sample is stored.
+        format: SampleFormat,
         /// Sample rate in Hz.
         rate: u32,
     },
@@ -41,11 +44,12 @@ pub struct FormatError {
 const PCM_RATES: &str = "8000, 16000, 24000, 32000, 44100 or 48000 for PCM";
 const OPUS_RATES: &str = "48000 (or 8000, 12000, 16000, 24000) for Opus";
 const NAMES: &str = "one of PCM8, PCM16, PCM16_8KHZ, PCM16_16KHZ, L16, audio/l16, audio/x-l16, audio/pcm, \
-     ULAW, PCMU, audio/x-mulaw, audio/basic, ALAW, PCMA, audio/x-alaw, G722, audio/g722, OPUS, audio/opus, audio/ogg";
+     linear16, pcm_s16le, pcm_s16be, pcm_u8, pcm_s24le, pcm_f32le, ULAW, PCMU, mulaw, pcm_mulaw, audio/x-mulaw, \
+     audio/basic, ALAW, PCMA, pcm_alaw, audio/x-alaw, G722, audio/g722, OPUS, audio/opus, audio/ogg";
 
 /// What a name says by itself, before the rate has its word.
 enum Family {
-    Pcm { default_rate: u32 },
+    Pcm { format: SampleFormat, default_rate: u32 },
     Ulaw,
     Alaw,
     G722,
@@ -87,8 +91,8 @@ impl Encoding {
             return Err(wrong("channels", &channels.to_string(), "1 (mono), or 2 for Opus"));
         }
         match family {
-            Family::Pcm { default_rate } => match rate.unwrap_or(default_rate) {
-                rate if resample::RATES.contains(&rate) => Ok(Self::Pcm { rate }),
+            Family::Pcm { format, default_rate } => match rate.unwrap_or(default_rate) {
+                rate if resample::RATES.contains(&rate) => Ok(Self::Pcm { format, rate }),
                 rate => Err(wrong("sampleRate", &rate.to_string(), PCM_RATES)),
             },
             Family::Ulaw => fixed(Self::Ulaw, rate, &[8000], "8000 for G.711"),
@@ -100,11 +104,20 @@ impl Encoding {
         }
     }
 
+    /// Signed 16-bit little-endian PCM at `rate` Hz.
+    pub const fn pcm16(rate: u32) -> Self {
+        Self::Pcm { format: SampleFormat::S16Le, rate }
+    }
+
     /// The name that is sent.
     pub fn wire_name(self) -> &'static str {
         match self {
-            Self::Pcm { rate: 8000 } => "PCM8",
-            Self::Pcm { .. } => "PCM16",
+            Self::Pcm { format: SampleFormat::S16Le, rate: 8000 } => "PCM8",
+            Self::Pcm { format: SampleFormat::S16Le, .. } => "PCM16",
+            Self::Pcm { format: SampleFormat::S16Be, .. } => "pcm_s16be",
+            Self::Pcm { format: SampleFormat::U8, .. } => "pcm_u8",
+            Self::Pcm { format: SampleFormat::S24Le, .. } => "pcm_s24le",
+            Self::Pcm { format: SampleFormat::F32Le, .. } => "pcm_f32le",
             Self::Ulaw => "ULAW",
             Self::Alaw => "ALAW",
             Self::G722 => "G722",
@@ -113,9 +126,13 @@ impl Encoding {
         }
     }
 
-    /// What `VoxEngine` calls it: Opus has one name, however it is packed.
+    /// What people call it: Opus has one name, however it is packed, and PCM16 at other rates than `VoxEngine`'s says so.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Pcm { format: SampleFormat::S16Le, rate: 24_000 } => "audio/l16;rate=24000",
+            Self::Pcm { format: SampleFormat::S16Le, rate: 32_000 } => "audio/l16;rate=32000",
+            Self::Pcm { format: SampleFormat::S16Le, rate: 44_100 } => "audio/l16;rate=44100",
+            Self::Pcm { format: SampleFormat::S16Le, rate: 48_000 } => "audio/l16;rate=48000",
             Self::OggOpus => Self::Opus.wire_name(),
             other => other.wire_name(),
         }
@@ -124,7 +141,7 @@ impl Encoding {
     /// Samples a second.
     pub fn sample_rate(self) -> u32 {
         match self {
-            Self::Pcm { rate } => rate,
+            Self::Pcm { rate, .. } => rate,
             Self::Ulaw | Self::Alaw => 8000,
             Self::G722 => g722::RATE,
             Self::Opus | Self::OggOpus => opus::RATE,
@@ -133,13 +150,20 @@ impl Encoding {
 }
 
 fn family(name: &str) -> Option<Family> {
-    let pcm8 = Family::Pcm { default_rate: 8000 };
-    let pcm16 = Family::Pcm { default_rate: 16_000 };
+    let pcm = |format| Family::Pcm { format, default_rate: 8000 };
+    let pcm16 = Family::Pcm { format: SampleFormat::S16Le, default_rate: 16_000 };
     Some(match name.to_ascii_lowercase().as_str() {
-        "pcm8" | "pcm16_8khz" | "l16" | "audio/l16" | "audio/x-l16" | "audio/pcm" => pcm8,
+        // L16 of RFC 3551 is big-endian; whoever sends it over a WebSocket, `VoxEngine` among them, means little-endian.
+        "pcm8" | "pcm16_8khz" | "l16" | "audio/l16" | "audio/x-l16" | "audio/pcm" | "linear16" | "pcm_s16le" => {
+            pcm(SampleFormat::S16Le)
+        }
         "pcm16" | "pcm16_16khz" => pcm16,
-        "ulaw" | "pcmu" | "audio/pcmu" | "audio/x-mulaw" | "audio/basic" => Family::Ulaw,
-        "alaw" | "pcma" | "audio/pcma" | "audio/x-alaw" => Family::Alaw,
+        "pcm_s16be" => pcm(SampleFormat::S16Be),
+        "pcm_u8" => pcm(SampleFormat::U8),
+        "pcm_s24le" => pcm(SampleFormat::S24Le),
+        "pcm_f32le" => pcm(SampleFormat::F32Le),
+        "ulaw" | "pcmu" | "mulaw" | "pcm_mulaw" | "audio/pcmu" | "audio/x-mulaw" | "audio/basic" => Family::Ulaw,
+        "alaw" | "pcma" | "pcm_alaw" | "audio/pcma" | "audio/x-alaw" => Family::Alaw,
         "g722" | "audio/g722" => Family::G722,
         "opus" | "audio/opus" => Family::Opus,
         "audio/ogg" => Family::OggOpus,
@@ -168,8 +192,8 @@ fn wrong(field: &'static str, value: &str, expected: &'static str) -> FormatErro
 mod tests {
     use super::*;
 
-    const PCM8: Encoding = Encoding::Pcm { rate: 8000 };
-    const PCM16: Encoding = Encoding::Pcm { rate: 16_000 };
+    const PCM8: Encoding = Encoding::pcm16(8000);
+    const PCM16: Encoding = Encoding::pcm16(16_000);
 
     #[test]
     fn every_spelling_of_the_wire() {
@@ -200,8 +224,18 @@ mod tests {
             (Some("audio/L16 ; channels=1 ; Rate=\"16000\""), None, PCM16),
             (Some("audio/l16;rate=16000"), Some(8000), PCM8),
             (Some("audio/pcm;rate=16000;endianness=little"), None, PCM16),
-            (Some("audio/l16;rate=24000"), None, Encoding::Pcm { rate: 24_000 }),
-            (Some("PCM16"), Some(44_100), Encoding::Pcm { rate: 44_100 }),
+            (Some("audio/l16;rate=24000"), None, Encoding::pcm16(24_000)),
+            (Some("PCM16"), Some(44_100), Encoding::pcm16(44_100)),
+            (Some("linear16"), Some(24_000), Encoding::pcm16(24_000)),
+            (Some("pcm_s16le"), None, PCM8),
+            (Some("PCM_S16LE"), Some(16_000), PCM16),
+            (Some("pcm_s16be;rate=32000"), None, Encoding::Pcm { format: SampleFormat::S16Be, rate: 32_000 }),
+            (Some("pcm_u8"), Some(8000), Encoding::Pcm { format: SampleFormat::U8, rate: 8000 }),
+            (Some("Pcm_S24le"), Some(48_000), Encoding::Pcm { format: SampleFormat::S24Le, rate: 48_000 }),
+            (Some("pcm_f32le"), Some(44_100), Encoding::Pcm { format: SampleFormat::F32Le, rate: 44_100 }),
+            (Some("pcm_mulaw"), Some(8000), Encoding::Ulaw),
+            (Some("mulaw"), None, Encoding::Ulaw),
+            (Some("PCM_ALAW"), None, Encoding::Alaw),
             (Some("G722"), Some(8000), Encoding::G722),
             (Some("audio/G722"), None, Encoding::G722),
             (Some("OPUS"), Some(48_000), Encoding::Opus),
@@ -224,6 +258,15 @@ mod tests {
             let (name, rate) = (encoding.wire_name(), encoding.sample_rate());
             assert_eq!(Encoding::from_wire(Some(name), None, None), Ok(encoding));
             assert_eq!(Encoding::from_wire(Some(name), Some(rate), Some(1)), Ok(encoding));
+        }
+        for format in SampleFormat::ALL {
+            for rate in resample::RATES {
+                let encoding = Encoding::Pcm { format, rate };
+                assert_eq!(Encoding::from_wire(Some(encoding.wire_name()), Some(rate), Some(1)), Ok(encoding));
+                if format == SampleFormat::S16Le {
+                    assert_eq!(Encoding::from_wire(Some(encoding.name()), None, None), Ok(encoding), "without a rate");
+                }
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use pyo3::types::{IntoPyDict, PyBytes, PyDict};
 use crate::media::codec::PayloadError;
 use crate::media::encoding::FormatError;
 use crate::media::event::EventError;
+use crate::media::pcm::format::PartialSample;
 use crate::net::{AudioUnitError, Failure, ListenError, PlayerError, ProxyError, ProxyUrlError, RouteError, TlsError};
 use crate::proto::handshake::{HandshakeError, RequestError, TunnelError};
 use crate::proto::{ProtocolError, UrlError};
@@ -222,8 +223,9 @@ pub(super) fn media_event(py: Python<'_>, message: String, source: &EventError) 
 /// A payload that cannot be decoded.
 pub(super) fn payload(py: Python<'_>, message: String, source: &PayloadError) -> PyErr {
     match source {
-        PayloadError::OddPcm { bytes } => {
-            media(py, message, "media.payload", &format!("{bytes} bytes"), "an even number of bytes")
+        PayloadError::Pcm(PartialSample { bytes, format }) => {
+            let expected = format!("a multiple of {} bytes", format.width());
+            media(py, message, "media.payload", &format!("{bytes} bytes"), &expected)
         }
         PayloadError::Opus(what) => {
             media(py, message, "media.payload", &what.to_string(), "an Opus packet (RFC 6716 section 3)")

@@ -40,7 +40,7 @@ fn send_call(pair: &Pair, frames: u64) {
 fn audio_is_transcoded_paced_and_complete() {
     const FRAMES: u64 = 25;
     let (a, b) = (Pair::with(plain(), Options::default()), Pair::with(plain(), Options::default()));
-    a.server.route(Sink::Socket(b.server.clone()), params(Encoding::Pcm { rate: 16_000 })).expect("a route");
+    a.server.route(Sink::Socket(b.server.clone()), params(Encoding::pcm16(16_000))).expect("a route");
     let begin = Instant::now();
     send_call(&a, FRAMES);
 
@@ -56,7 +56,7 @@ fn audio_is_transcoded_paced_and_complete() {
                 assert_eq!(start.custom_parameters.as_deref(), Some(r#"{"a":1}"#));
                 assert_eq!(
                     Encoding::from_wire(start.encoding.as_deref(), start.sample_rate, start.channels),
-                    Ok(Encoding::Pcm { rate: 16_000 })
+                    Ok(Encoding::pcm16(16_000))
                 );
             }
             MediaEvent::Media(media) => {

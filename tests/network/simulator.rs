@@ -6,7 +6,7 @@ use voxwire::media::encoding::Encoding;
 use voxwire::media::stream::{Counters, Stream, StreamConfig, StreamEvent};
 
 const RATE: u32 = 8000;
-const ENCODING: Encoding = Encoding::Pcm { rate: RATE };
+const ENCODING: Encoding = Encoding::pcm16(RATE);
 
 /// Delays of 20 ms packets in ms over the shortest one, written by hand in the shape of a Wi-Fi call: calm, a scan of the
 /// radio, contention.

@@ -51,7 +51,16 @@ TABLES: dict[type[Enum], dict[str, Any]] = {
         "ALAW": "ALAW",
         "ULAW": "ULAW",
         "OPUS": "OPUS",
-        "G722": "G722",  # ours
+        # ours
+        "G722": "G722",
+        "PCM16_24KHZ": "audio/l16;rate=24000",
+        "PCM16_32KHZ": "audio/l16;rate=32000",
+        "PCM16_44KHZ": "audio/l16;rate=44100",
+        "PCM16_48KHZ": "audio/l16;rate=48000",
+        "PCM_S16BE": "pcm_s16be",
+        "PCM_U8": "pcm_u8",
+        "PCM_S24LE": "pcm_s24le",
+        "PCM_F32LE": "pcm_f32le",
     },
     AppEvents: {
         "WebSocket": "Application.WebSocket",

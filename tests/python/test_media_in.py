@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -119,6 +120,15 @@ SPELLINGS: list[tuple[str, int, bytes, str]] = [
     ("ulaw", 8000, LOUD, "ULAW"),
     ("Audio/X-ALAW", 8000, LOUD, "ALAW"),
     ("pcm16_16khz", 16000, PCM_20_WIDE, "PCM16"),
+    ("pcm_s16le", 8000, PCM_20, "PCM8"),
+    ("linear16", 16000, PCM_20_WIDE, "PCM16"),
+    ("PCM16", 24000, b"\x11" * 960, "audio/l16;rate=24000"),
+    ("pcm_s16be", 16000, b"\x11" * 640, "pcm_s16be"),
+    ("PCM_U8", 8000, b"\x11" * 160, "pcm_u8"),
+    ("pcm_s24le", 48000, b"\x11" * 2880, "pcm_s24le"),
+    ("pcm_f32le", 44100, struct.pack("<882f", *[0.25] * 882), "pcm_f32le"),
+    ("pcm_mulaw", 8000, LOUD, "ULAW"),
+    ("pcm_alaw", 8000, LOUD, "ALAW"),
 ]
 
 
@@ -144,6 +154,7 @@ BAD: dict[str, tuple[list[str], str, str]] = {
     "payload is a number": ([GOOD, media.media(0, b"", body={"payload": 7})], "payload", "7"),
     "no payload": ([GOOD, '{"event":"media","media":{"tag":"t","chunk":0,"timestamp":0}}'], "payload", ""),
     "chunk is negative": ([GOOD, media.media(-1, LOUD)], "chunk", "-1"),
+    "part of a float": ([media.start("pcm_f32le", 24000), media.media(0, bytes(7))], "payload", "7"),
     "odd PCM": ([media.start("PCM8"), media.media(0, b"\x01\x02\x03")], "payload", "3"),
     "start is no object": (['{"event":"start","start":5}'], "start", "5"),
     "broken JSON": (['{"event":"media","media":{"tag":"t",'], "", ""),

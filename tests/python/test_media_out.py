@@ -4,6 +4,7 @@ import asyncio
 import base64
 import itertools
 import json
+import struct
 import time
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,43 @@ async def test_encodings_with_a_memory_are_heard_as_they_were_sent(asked: Any, w
         heard = await heard_by(unit, 500)
     assert crossings(heard, 16000) == pytest.approx(440, rel=0.03)
     assert media.level(heard) == pytest.approx(media.level(pcm), rel=0.25)
+
+
+FORMATS = [
+    # asked for, on the wire, rate, as struct and array have it, full scale
+    ("audio/l16;rate=24000", "PCM16", 24000, "<h", 32768),
+    (WebSocketAudioEncoding.PCM16_24KHZ, "PCM16", 24000, "<h", 32768),
+    (WebSocketAudioEncoding.PCM16_32KHZ, "PCM16", 32000, "<h", 32768),
+    (WebSocketAudioEncoding.PCM16_44KHZ, "PCM16", 44100, "<h", 32768),
+    (WebSocketAudioEncoding.PCM16_48KHZ, "PCM16", 48000, "<h", 32768),
+    ("pcm_s16le;rate=8000", "PCM8", 8000, "<h", 32768),
+    (WebSocketAudioEncoding.PCM_S16BE, "pcm_s16be", 8000, ">h", 32768),
+    ("PCM_S16BE; rate=48000", "pcm_s16be", 48000, ">h", 32768),
+    ("pcm_f32le;rate=24000", "pcm_f32le", 24000, "<f", 1),
+]
+
+
+@pytest.mark.parametrize(("asked", "wire", "rate", "kind", "full"), FORMATS)
+async def test_pcm_of_every_format_and_rate(asked: Any, wire: str, rate: int, kind: str, full: int) -> None:
+    pcm = media.tone(200, rate)
+    listener = await spoken(pcm, rate=rate, encoding=asked)
+    assert listener.events[0]["start"]["mediaFormat"] == {"encoding": wire, "sampleRate": rate, "channels": 1}
+    assert {chunk["timestamp"] for chunk in listener.chunks} == set(range(0, rate // 5, rate // 50))
+    values = [value * 32768 / full for (value,) in struct.iter_unpack(kind, listener.audio)]
+    assert values == list(media.samples(pcm))  # nothing is lost in a format as wide as ours
+
+
+@pytest.mark.parametrize("asked", ["pcm_u8;rate=16000", "pcm_s24le;rate=44100", "pcm_f32le;rate=48000", "pcm_s16be"])
+async def test_pcm_of_a_format_from_one_of_us_to_the_other(asked: str) -> None:
+    pcm = media.tone(600, 16000)
+    async with pair() as (sender, receiver), AudioUnit(16000) as mouth, AudioUnit(16000) as ear:
+        receiver.sendMediaTo(ear)
+        mouth.sendMediaTo(sender, {"encoding": asked})
+        mouth.write(pcm)
+        mouth.end()
+        heard = await heard_by(ear, 500)
+    assert crossings(heard, 16000) == pytest.approx(440, rel=0.02)
+    assert media.level(heard) == pytest.approx(media.level(pcm), rel=0.05)
 
 
 @pytest.mark.parametrize("law", ["ULAW", "ALAW"])

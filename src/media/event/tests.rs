@@ -315,7 +315,7 @@ fn what_is_written_is_the_format() {
         r#">{"event":"start","sequenceNumber":0,"start":{"tag":"t","mediaFormat":{"encoding":"ULAW","sampleRate":8000,"channels":1},"customParameters":"{\"a\":\"é\"}"}}"#
     );
     out.clear();
-    write_start(&mut out, 1, "", Encoding::Pcm { rate: 16_000 }, None);
+    write_start(&mut out, 1, "", Encoding::pcm16(16_000), None);
     assert_eq!(
         String::from_utf8_lossy(&out),
         r#"{"event":"start","sequenceNumber":1,"start":{"mediaFormat":{"encoding":"PCM16","sampleRate":16000,"channels":1}}}"#

@@ -4,9 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::media::codec::Plain;
+use crate::media::pcm::format::{PartialSample, SampleFormat};
 use crate::media::silence::SilenceConfig;
 
-const PCM8: Encoding = Encoding::Pcm { rate: 8000 };
+const PCM8: Encoding = Encoding::pcm16(8000);
 const FRAME: usize = 160;
 
 fn ms(ms: u64) -> Duration {
@@ -57,7 +58,7 @@ impl Bench {
     fn push(&mut self, value: i16, samples: usize) -> Pushed {
         self.chunk += 1;
         let mut payload = vec![];
-        Plain::Pcm.encode_into(&vec![value; samples], &mut payload);
+        Plain::Pcm(SampleFormat::S16Le).encode_into(&vec![value; samples], &mut payload);
         self.stream.push(self.now, Some(self.chunk), None, &payload).expect("whole samples")
     }
 
@@ -577,7 +578,7 @@ fn counters_count() {
 fn a_bad_payload_changes_nothing() {
     let mut bench = bench();
     let error = bench.stream.push(bench.now, Some(1), None, &[1, 2, 3]);
-    assert_eq!(error, Err(PayloadError::OddPcm { bytes: 3 }));
+    assert_eq!(error, Err(PartialSample { bytes: 3, format: SampleFormat::S16Le }.into()));
     assert_eq!(bench.stream.next_deadline(), None);
     assert_eq!(bench.stream.counters(), Counters::default());
 }

@@ -209,7 +209,7 @@ fn new_stream(rate: u32, limit: Duration) -> Stream {
         conceal: false,
         ..StreamConfig::default()
     };
-    Stream::new(String::new(), Encoding::Pcm { rate }, None, config)
+    Stream::new(String::new(), Encoding::pcm16(rate), None, config)
 }
 
 impl MediaSink for AudioUnit {

@@ -79,6 +79,7 @@ impl Driver {
             keepalive: Keepalive::new(options.ping_interval, options.ping_timeout, Instant::now()),
             received_close: None,
             notices: Vec::new(),
+            stirred: false,
         };
         let Ends { reader, writer, tls, rest, agreed } = ends;
         let receiver = Receiver::with_deflate(connection.role(), options.limits, agreed.as_ref());
@@ -168,6 +169,7 @@ impl Driver {
         let ping = state.inlet.keepalive.deadline().filter(|_| !connection.is_closing());
         let deadline = [*close_deadline, ping].into_iter().flatten().min();
         tokio::select! {
+            biased;
             result = poll_fn(|cx| state.poll_read(reader, cx)), if reading => Woken::Read(result),
             _ = writer.writable(), if blocked => {
                 connection.with_open(Io::unblock);

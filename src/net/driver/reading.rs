@@ -48,6 +48,8 @@ pub(super) struct Inlet {
     #[expect(clippy::option_option, reason = "a close frame may carry no code")]
     pub(super) received_close: Option<Option<CloseFrame>>,
     pub(super) notices: Vec<Notice>,
+    /// Something came that the driver has to look at: a close frame, a pong.
+    pub(super) stirred: bool,
 }
 
 /// Why reading ended.
@@ -62,28 +64,24 @@ pub(in crate::net) struct Rest {
 }
 
 impl Reading {
-    /// Reads and takes what is there. False at the end of the stream.
+    /// Reads and takes what is there, and goes on doing so while it is nothing that the driver has to look at: audio does
+    /// not take it through its round of time-outs. False at the end of the stream.
     pub(super) fn poll_read(&mut self, reader: &mut ReadHalf, cx: &mut Context<'_>) -> Poll<Result<bool, ReadError>> {
         SCRATCH.with_borrow_mut(|[scratch, plain]| {
-            for turn in 0..READS_PER_TURN {
+            for _ in 0..READS_PER_TURN {
                 let mut buffer = ReadBuf::new(scratch);
-                match Pin::new(&mut *reader).poll_read(cx, &mut buffer) {
-                    // What was taken before may have to be answered: the turn ends here.
-                    Poll::Pending if turn > 0 => return Poll::Ready(Ok(true)),
-                    poll => ready!(poll).map_err(ReadError::Io)?,
-                }
+                // After a read that did not fill the buffer, this is no system call but the knowledge that nothing is there.
+                ready!(Pin::new(&mut *reader).poll_read(cx, &mut buffer)).map_err(ReadError::Io)?;
                 let bytes = buffer.filled_mut();
                 if bytes.is_empty() {
                     return Poll::Ready(Ok(false));
                 }
                 let connection = &self.inlet.connection;
                 connection.stats.wire_bytes_received.add(bytes.len());
-                let full = bytes.len() == READ;
                 if !self.take_into(bytes, plain)? {
                     return Poll::Ready(Ok(false));
                 }
-                // Less than was asked for: the socket is empty, and asking again would cost a system call.
-                if !full || self.inlet.connection.is_paused() {
+                if std::mem::take(&mut self.inlet.stirred) || self.inlet.connection.is_paused() {
                     break;
                 }
             }
@@ -162,6 +160,7 @@ impl Port for Inlet {
     }
 
     fn pong(&mut self, payload: &[u8]) {
+        self.stirred = true;
         self.connection.stats.pongs_received.add(1);
         match self.keepalive.pong(payload, Instant::now()) {
             Some(latency) => self.connection.answered(latency),
@@ -174,6 +173,7 @@ impl Port for Inlet {
             trace.close(Direction::Received, frame.as_ref());
         }
         self.received_close = Some(frame);
+        self.stirred = true;
     }
 
     fn media(&mut self, event: &MediaEvent<'_>) -> Result<Applied, MediaRefusal> {

@@ -169,12 +169,13 @@ impl Driver {
         let ping = state.inlet.keepalive.deadline().filter(|_| !connection.is_closing());
         let deadline = [*close_deadline, ping].into_iter().flatten().min();
         tokio::select! {
+            // In this order: a peer that floods us does not keep what waits for it from being sent.
             biased;
-            result = poll_fn(|cx| state.poll_read(reader, cx)), if reading => Woken::Read(result),
             _ = writer.writable(), if blocked => {
                 connection.with_open(Io::unblock);
                 Woken::Other
             }
+            result = poll_fn(|cx| state.poll_read(reader, cx)), if reading => Woken::Read(result),
             () = connection.wake.notified() => Woken::Other,
             () = sleep_until(deadline.unwrap_or_else(Instant::now).into()), if deadline.is_some() => Woken::Other,
         }

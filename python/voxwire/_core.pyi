@@ -366,9 +366,11 @@ def route(
     tag: str | None,
     custom_parameters: str | None,
     opus: OpusParameters | None,
+    gain: float,
 ) -> None:
     """Sends the audio of `source` to `target`; encoding, tag and parameters (JSON text) matter for a Connection. None
-    for tag and parameters takes over those of the stream that is sent on. Raises MediaError, AudioRouteError,
+    for tag and parameters takes over those of the stream that is sent on. What several sources send to one target (to a
+    Connection: with one tag) is mixed. `gain` in dB, minus infinity for silence. Raises MediaError, AudioRouteError,
     InvalidParameter for `opus` with another encoding.
     """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import NoReturn
+from typing import NoReturn, TypeGuard
 
 from .errors import InvalidParameter
 
@@ -14,6 +14,6 @@ def refuse(field: str, value: object, expected: str) -> NoReturn:
     raise InvalidParameter(message, field=field, value=value, expected=expected)
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Say whether it is a finite int or float, and no bool."""
     return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)

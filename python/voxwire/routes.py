@@ -29,6 +29,7 @@ class Route:
     tag: str | None
     custom: str | None
     opus: OpusParameters | None = None
+    gain: float = 0.0
 
     def lives(self) -> bool:
         """Say whether audio can still go this way, now or after a reconnection."""
@@ -41,8 +42,8 @@ class Route:
         if source is None or target is None:
             return
         try:
-            _core.route(source._source(), target._sink(), self.encoding, self.tag, self.custom, self.opus)
-        except AudioRouteError as error:  # its tag was given to another one while there was no connection
+            _core.route(source._source(), target._sink(), self.encoding, self.tag, self.custom, self.opus, self.gain)
+        except AudioRouteError as error:  # its tag has another encoding since there was no connection
             _log.warning("audio is not sent on after a reconnection: %s", error)
 
 

@@ -43,6 +43,20 @@ impl Mixer {
     }
 }
 
+/// Multiplies samples, with a factor that goes from one to another within the frame, so that a change makes no click.
+pub fn amplify(frame: &mut [i16], from: f32, to: f32) {
+    // Equal as they were set, not by calculation.
+    #[expect(clippy::float_cmp, reason = "no result of a calculation: what was set is compared")]
+    if from == 1.0 && to == 1.0 {
+        return;
+    }
+    let step = (to - from) / frame.len().max(1) as f32;
+    for (n, sample) in frame.iter_mut().enumerate() {
+        // A float is clipped as it becomes an integer.
+        *sample = (f32::from(*sample) * (from + step * (n + 1) as f32)).round() as i16;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +75,18 @@ mod tests {
         mixer.add(&[-4]);
         mixer.take_into(&mut out);
         assert_eq!(out, [6, i16::MAX, i16::MIN, i16::MAX - 1, 5, -4]);
+    }
+
+    #[test]
+    fn a_gain_is_a_factor_that_clips_and_does_not_jump() {
+        let mut frame = vec![100, -100, i16::MAX, i16::MIN];
+        amplify(&mut frame, 1.0, 1.0);
+        assert_eq!(frame, [100, -100, i16::MAX, i16::MIN]);
+        amplify(&mut frame, 2.0, 2.0);
+        assert_eq!(frame, [200, -200, i16::MAX, i16::MIN]);
+        let mut frame = vec![1000; 4];
+        amplify(&mut frame, 1.0, 0.0);
+        assert_eq!(frame, [750, 500, 250, 0]);
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! The shared handle on one connection: what any thread may ask of it. Its socket belongs to its task (`driver`).
 //!
-//! Locks, in the order in which they may nest: streams, legs of a route, io. The reader and the pacer lock streams,
-//! the pacer then the legs, and a leg the io of its target. Nothing is locked while waiting.
+//! Locks, in the order in which they may nest: streams, legs of its routes, junction of a target, io of the target. The
+//! reader and the pacer lock streams, the pacer then the legs, a leg its junction, a junction the io of its target.
+//! Nothing is locked while waiting.
 
 mod play;
 mod send;
 
 pub(super) use send::Delivery;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -56,8 +56,6 @@ pub struct Connection {
     unsent: AtomicUsize,
     pub(super) streams: Option<Mutex<Streams>>,
     fanout: Fanout,
-    /// Tags of outgoing streams, each with the source that claimed it.
-    out_tags: Mutex<HashMap<String, u64>>,
     slot: Slot,
     pub(super) stats: Stats,
     pub(super) trace: OnceLock<Trace>,
@@ -111,7 +109,6 @@ impl Connection {
             unsent: AtomicUsize::new(0),
             streams: options.media.map(|config| Mutex::new(Streams::new(config))),
             fanout: Fanout::default(),
-            out_tags: Mutex::default(),
             slot: Slot::new(),
             stats: Stats::default(),
             trace: OnceLock::new(),

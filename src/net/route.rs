@@ -1,18 +1,23 @@
 //! The routes of one source: to whom its audio goes, converted to what each of them wants.
-//! A source (a connection, a player, an audio unit) ticks; its frames come here and leave for every leg.
+//! A source (a connection, a player, an audio unit) ticks; its frames come here and leave for every `Leg`, which ends in
+//! the `Junction` of its target.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+mod feed;
+mod junction;
+mod leg;
+
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::media::encoding::Encoding;
-use crate::media::mixer::Mixer;
 use crate::media::opus::{EncoderConfig, OpusError};
-use crate::media::resample::{Resampler, UnsupportedRate};
-use crate::session::OutStream;
+use crate::media::resample::UnsupportedRate;
 
-use super::connection::{Connection, Delivery};
-use super::runtime::lock;
+use super::connection::Connection;
+use super::runtime::{self, lock};
+
+pub(super) use junction::Junctions;
+use leg::Leg;
 
 /// Something that takes audio as samples: a recorder, an audio unit. A WebSocket takes media streams instead.
 pub trait MediaSink: Send + Sync {
@@ -22,7 +27,13 @@ pub trait MediaSink: Send + Sync {
     /// Samples per second of the frames that it wants.
     fn rate(&self) -> u32;
 
-    /// Takes 20 ms from the source `from`, heard at `now`. False when it takes nothing any more.
+    /// Whether several sources are mixed before they come here; else each frame comes as it was sent.
+    fn mixes(&self) -> bool {
+        true
+    }
+
+    /// Takes 20 ms from the source `from` (of mixed audio: an id that no source has), heard at `now`. False when it takes
+    /// nothing any more. Nothing may be locked here under which audio is sent: routes may go in circles.
     fn frame(&self, from: u64, now: Instant, pcm: &[i16]) -> bool;
 }
 
@@ -41,6 +52,14 @@ impl Sink {
         matches!(self, Self::Socket(connection) if connection.is_closed())
     }
 
+    /// Whether sources meet there.
+    fn mixes(&self) -> bool {
+        match self {
+            Self::Socket(_) => true,
+            Self::Unit(unit) => unit.mixes(),
+        }
+    }
+
     fn id(&self) -> u64 {
         match self {
             Self::Socket(connection) => connection.id(),
@@ -50,7 +69,7 @@ impl Sink {
 }
 
 /// How audio is sent along a route (`SendMediaParameters` of `VoxEngine`).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RouteParams {
     /// Encoding of the outgoing stream; only a WebSocket has one.
     pub encoding: Encoding,
@@ -60,6 +79,22 @@ pub struct RouteParams {
     pub tag: Option<String>,
     /// JSON text of its custom parameters; `None` takes over those of the stream that is sent on.
     pub custom: Option<String>,
+    /// How much louder it gets, in dB; minus infinity is silence.
+    pub gain: f32,
+}
+
+impl Default for RouteParams {
+    fn default() -> Self {
+        let encoding = Encoding::Pcm { rate: 8000 };
+        Self { encoding, opus: EncoderConfig::default(), tag: None, custom: None, gain: 0.0 }
+    }
+}
+
+impl RouteParams {
+    /// What samples are multiplied with.
+    fn factor(&self) -> f32 {
+        10_f32.powf(self.gain / 20.0)
+    }
 }
 
 /// Why a route cannot be made.
@@ -71,9 +106,19 @@ pub enum RouteError {
     /// No encoder for what is to be sent.
     #[error(transparent)]
     Encoder(#[from] OpusError),
-    /// Two sources would feed one outgoing stream.
-    #[error("another source already sends to this WebSocket with tag {0:?}; give each route a tag of its own")]
-    TagTaken(String),
+    /// Sources that are mixed into one stream share its encoding.
+    #[error(
+        "another source sends to this WebSocket with tag {tag:?} as {is}, and both are mixed into one stream: \
+         it cannot be {wanted} at the same time; use {is} for both, or another tag"
+    )]
+    Encoding {
+        /// The tag of the routes.
+        tag: String,
+        /// The encoding of the stream.
+        is: &'static str,
+        /// The encoding of the route that was refused.
+        wanted: &'static str,
+    },
 }
 
 /// What a frame belongs to, as its source knows it.
@@ -107,52 +152,57 @@ pub trait Source {
 /// All routes of one source.
 #[derive(Default)]
 pub struct Fanout {
-    legs: Mutex<Vec<Leg>>,
-    /// The source is gone, and so are its routes. Read and written with the legs locked.
-    closed: AtomicBool,
+    legs: Mutex<Legs>,
+}
+
+#[derive(Default)]
+struct Legs {
+    all: Vec<Leg>,
+    /// The source is gone, and so are its routes.
+    closed: bool,
 }
 
 impl Fanout {
     /// Adds a route, or replaces the one to the same sink with the same tag.
     fn add(&self, source: u64, sink: Sink, params: RouteParams) -> Result<(), RouteError> {
+        let Some(core) = runtime::current() else { return Ok(()) };
         let mut legs = lock(&self.legs);
-        if sink.is_closed() || self.closed.load(Ordering::Relaxed) {
+        if sink.is_closed() || legs.closed {
             // As `send` after the end: the application will hear of it in order, and may be just about to.
             return Ok(());
         }
         // A source that is silent for long never finds out by itself that a target has gone.
-        legs.retain(Leg::is_alive);
-        if let Some(old) = legs.iter().position(|leg| leg.sink.id() == sink.id() && leg.params.tag == params.tag) {
-            legs.remove(old).end();
+        legs.end_if(|leg| !leg.is_alive());
+        if let Some(old) = legs.all.iter().position(|leg| leg.is_to(&sink, params.tag.as_deref())) {
+            if legs.all[old].adopt(&params) {
+                return Ok(());
+            }
+            legs.all.remove(old).end();
         }
-        legs.push(Leg::new(source, sink, params)?);
+        legs.all.push(Leg::new(&core, source, sink, params)?);
         Ok(())
     }
 
     /// Removes the routes to `sink`: that with this tag, or all.
     fn remove(&self, sink: &Sink, tag: Option<&str>) {
-        let mut legs = lock(&self.legs);
-        let gone = |leg: &mut Leg| leg.sink.id() == sink.id() && (tag.is_none() || leg.params.tag.as_deref() == tag);
-        for leg in legs.extract_if(.., gone) {
-            leg.end();
-        }
+        lock(&self.legs).end_if(|leg| if tag.is_some() { leg.is_to(sink, tag) } else { leg.ends_at(sink) });
     }
 
     /// Takes one frame of one stream of this source.
     pub(super) fn frame(&self, origin: Origin<'_>, pcm: &[i16]) {
-        for leg in lock(&self.legs).iter_mut() {
+        for leg in &mut lock(&self.legs).all {
             leg.take(origin, pcm);
         }
     }
 
     /// Sends what `frame` brought since the last time, mixed; routes whose target has gone are taken down.
     pub(super) fn flush(&self, now: Instant) {
-        lock(&self.legs).retain_mut(|leg| leg.send(now));
+        lock(&self.legs).end_if(|leg| !leg.send(now));
     }
 
     /// A stream of this source is over: a target that got nothing else is told so.
     pub(super) fn over(&self, key: u64) {
-        for leg in lock(&self.legs).iter_mut() {
+        for leg in &mut lock(&self.legs).all {
             leg.over(key);
         }
     }
@@ -160,160 +210,15 @@ impl Fanout {
     /// The source is gone: every outgoing stream ends.
     pub(super) fn close(&self) {
         let mut legs = lock(&self.legs);
-        self.closed.store(true, Ordering::Relaxed);
-        for leg in legs.drain(..) {
+        legs.closed = true;
+        legs.end_if(|_| true);
+    }
+}
+
+impl Legs {
+    fn end_if(&mut self, gone: impl FnMut(&mut Leg) -> bool) {
+        for leg in self.all.extract_if(.., gone) {
             leg.end();
-        }
-    }
-}
-
-/// One stream of the source on its way to one target.
-struct Input {
-    key: u64,
-    resampler: Resampler,
-}
-
-/// One route.
-struct Leg {
-    sink: Sink,
-    params: RouteParams,
-    /// The source it belongs to: what it claimed at the target is given back under this id.
-    source: u64,
-    rate: u32,
-    inputs: Vec<Input>,
-    mixer: Mixer,
-    /// Streams that gave a frame since the last `send`.
-    gave: usize,
-    pcm: Vec<i16>,
-    converted: Vec<i16>,
-    stream: OutStream,
-    tag: String,
-    custom: Option<String>,
-    json: Vec<u8>,
-}
-
-impl Leg {
-    fn new(source: u64, sink: Sink, params: RouteParams) -> Result<Self, RouteError> {
-        // What can fail comes before what is claimed.
-        let stream = OutStream::new(params.encoding, params.opus)?;
-        let rate = match &sink {
-            Sink::Socket(connection) => {
-                connection.claim_tag(params.tag.as_deref().unwrap_or_default(), source)?;
-                params.encoding.sample_rate()
-            }
-            Sink::Unit(unit) => unit.rate(),
-        };
-        Ok(Self {
-            sink,
-            stream,
-            params,
-            source,
-            rate,
-            inputs: Vec::new(),
-            mixer: Mixer::default(),
-            gave: 0,
-            pcm: Vec::new(),
-            converted: Vec::new(),
-            tag: String::new(),
-            custom: None,
-            json: Vec::new(),
-        })
-    }
-
-    fn take(&mut self, origin: Origin<'_>, pcm: &[i16]) {
-        let Some(index) = self.input(origin) else { return };
-        self.converted.clear();
-        self.inputs[index].resampler.process_into(pcm, &mut self.converted);
-        self.gave += 1;
-        match self.gave {
-            1 => std::mem::swap(&mut self.pcm, &mut self.converted),
-            // One stream is the rule; only a second one makes a mix of it.
-            2 => {
-                self.mixer.add(&self.pcm);
-                self.mixer.add(&self.converted);
-            }
-            _ => self.mixer.add(&self.converted),
-        }
-    }
-
-    /// The input of a stream, made when it is new.
-    fn input(&mut self, origin: Origin<'_>) -> Option<usize> {
-        if let Some(index) = self.inputs.iter().position(|input| input.key == origin.key) {
-            return Some(index);
-        }
-        // The rates of sources and targets are checked where they are made; one that cannot be converted has been
-        // refused there.
-        let mut resampler = Resampler::new(origin.rate, self.rate).ok()?;
-        // 20 ms in, 20 ms out, each time.
-        resampler.prime();
-        if self.inputs.is_empty() {
-            self.tag = self.params.tag.clone().unwrap_or_else(|| origin.tag.to_owned());
-            self.custom = self.params.custom.clone().or_else(|| origin.custom.map(str::to_owned));
-        }
-        self.inputs.push(Input { key: origin.key, resampler });
-        Some(self.inputs.len() - 1)
-    }
-
-    /// False when the target has gone.
-    fn send(&mut self, now: Instant) -> bool {
-        match std::mem::take(&mut self.gave) {
-            0 => return self.is_alive(),
-            1 => {}
-            _ => self.mixer.take_into(&mut self.pcm),
-        }
-        if self.pcm.is_empty() {
-            return self.is_alive();
-        }
-        match &self.sink {
-            Sink::Unit(unit) => unit.frame(self.source, now, &self.pcm),
-            Sink::Socket(connection) => {
-                if !self.stream.is_running() {
-                    self.json.clear();
-                    self.stream.start(&self.tag, self.custom.as_deref(), &mut self.json);
-                    if connection.send_media(&self.json, None) == Delivery::Gone {
-                        return false;
-                    }
-                }
-                let (rate, mut alive) = (self.rate, true);
-                self.stream.media(&self.pcm, &mut self.json, |json, samples| {
-                    alive &= connection.send_media(json, Some((samples, rate))) != Delivery::Gone;
-                });
-                alive
-            }
-        }
-    }
-
-    fn is_alive(&self) -> bool {
-        !self.sink.is_closed()
-    }
-
-    fn over(&mut self, key: u64) {
-        self.inputs.retain(|input| input.key != key);
-        if self.inputs.is_empty() {
-            self.stop();
-        }
-    }
-
-    fn stop(&mut self) {
-        if let Sink::Socket(connection) = &self.sink
-            && self.stream.is_running()
-        {
-            let rate = self.rate;
-            self.stream.stop(&mut self.json, |json, samples| {
-                connection.send_media(json, (samples > 0).then_some((samples, rate)));
-            });
-        }
-    }
-
-    fn end(mut self) {
-        self.stop();
-    }
-}
-
-impl Drop for Leg {
-    fn drop(&mut self) {
-        if let Sink::Socket(connection) = &self.sink {
-            connection.release_tag(self.params.tag.as_deref().unwrap_or_default(), self.source);
         }
     }
 }

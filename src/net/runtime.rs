@@ -11,6 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::connection::Connection;
 use super::files::Files;
 use super::pacer::Pacer;
+use super::route::Junctions;
 use super::stats::Snapshot;
 use super::totals::{ProcessSnapshot, Totals};
 use super::units::Recorder;
@@ -25,6 +26,7 @@ pub struct Core {
     connections: Mutex<Connections>,
     pub(super) totals: Totals,
     recorders: Mutex<Vec<Weak<Recorder>>>,
+    pub(super) junctions: Junctions,
 }
 
 /// The connections that have not ended, and what the others have counted. Under one lock: none is in both or in neither.
@@ -53,10 +55,14 @@ pub fn core() -> std::io::Result<Arc<Core>> {
     Ok(core)
 }
 
+/// The core of this process, if it runs.
+pub(super) fn current() -> Option<Arc<Core>> {
+    lock(&CORE).as_ref().map(Arc::clone)
+}
+
 /// The counters of this process; all zero when nothing has run yet.
 pub fn process_statistics() -> ProcessSnapshot {
-    let core = lock(&CORE).as_ref().map(Arc::clone);
-    core.map(|core| core.statistics()).unwrap_or_default()
+    current().map(|core| core.statistics()).unwrap_or_default()
 }
 
 /// The number of forks this process is away from where the module was loaded.
@@ -112,6 +118,7 @@ impl Core {
             connections: Mutex::default(),
             totals: Totals::default(),
             recorders: Mutex::default(),
+            junctions: Junctions::default(),
         })
     }
 

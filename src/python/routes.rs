@@ -15,6 +15,7 @@ use super::units::{PyAudioUnit, PyPlayer, PyRecorder};
 
 /// Sends the audio of `source` to `target`. Raises `MediaError`, `AudioRouteError`.
 #[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "one call for each route, from one place")]
 pub(super) fn route(
     py: Python<'_>,
     source: &Bound<'_, PyAny>,
@@ -23,6 +24,7 @@ pub(super) fn route(
     tag: Option<String>,
     custom_parameters: Option<String>,
     opus: Option<Opus>,
+    gain: f32,
 ) -> PyResult<()> {
     let encoding = Encoding::from_wire(encoding, None, None).map_err(|e| errors::format_error(py, &e))?;
     let opus = match opus {
@@ -33,7 +35,7 @@ pub(super) fn route(
         Some(fields) => fields.config(py)?,
         None => EncoderConfig::default(),
     };
-    let params = RouteParams { encoding, opus, tag, custom: custom_parameters };
+    let params = RouteParams { encoding, opus, tag, custom: custom_parameters, gain };
     source_of(source)?.route(sink_of(target)?, params).map_err(|e| errors::route(py, &e))
 }
 

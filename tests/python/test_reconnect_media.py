@@ -212,7 +212,7 @@ async def test_a_source_that_comes_back_keeps_its_place_at_the_target() -> None:
     assert listener.events[0]["start"]["tag"] == "again"
 
 
-async def test_a_tag_that_was_given_away_meanwhile_is_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_tag_that_has_another_encoding_meanwhile_is_told(caplog: pytest.LogCaptureFixture) -> None:
     with RawServer(Listener()) as target, RawServer(Breaking()) as server:
         assert isinstance(server.script, Breaking)
         async with WebSocket(target.url) as sink, AudioUnit(8000) as other:
@@ -222,7 +222,7 @@ async def test_a_tag_that_was_given_away_meanwhile_is_told(caplog: pytest.LogCap
             ws.sendMediaTo(sink, {"tag": "one"})
             server.script.breaks.set()
             await log.until(E.RECONNECTING)
-            other.sendMediaTo(sink, {"tag": "one"})
+            other.sendMediaTo(sink, {"tag": "one", "encoding": "ULAW"})
             await log.until(E.OPEN, 2)
             ws.close()
             await ws.wait_closed()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 from weakref import ref
 
 from voxwire import _core
-from voxwire.checks import refuse
+from voxwire.checks import is_number, refuse
 from voxwire.errors import AudioRouteError
 from voxwire.opus import OpusParameters
 from voxwire.parameters import merged
@@ -16,9 +16,11 @@ from voxwire.routes import Route, Routes
 if TYPE_CHECKING:
     from voxwire.enums import WebSocketAudioEncoding
 
+_GAINS: Final = (-96.0, 24.0)
+
 
 class SendMediaParameters(TypedDict, total=False):
-    """How audio is sent to a WebSocket."""
+    """How audio is sent: to a WebSocket, or with what gain to anything."""
 
     encoding: WebSocketAudioEncoding | str
     """How the audio is encoded. Default `WebSocketAudioEncoding.PCM16_8KHZ`."""
@@ -28,6 +30,8 @@ class SendMediaParameters(TypedDict, total=False):
     """The name of the stream, to tell several on one connection apart."""
     customParameters: Any
     """Sent along in the start event; anything that JSON can hold."""
+    gain: float
+    """How much louder it gets, in dB, -96 to 24. Default 0. Sent again with another one, audio changes within 20 ms."""
 
 
 class TagParameters(TypedDict, total=False):
@@ -69,8 +73,13 @@ class MediaSource(MediaUnit):
     ) -> None:
         """Send the audio of this unit to another, until `stopMediaTo`, the end of either, or the end of the audio.
 
-        Decoded, buffered, timed and encoded in the core. Parameters matter only when the other is a WebSocket. Raises
-        TypeError for a thing that is no media unit, AudioRouteError, InvalidParameter, InvalidState.
+        Decoded, buffered, timed and encoded in the core. Parameters but `gain` matter only when the other is a WebSocket.
+
+        What several units send to one is mixed; to a WebSocket, what has the same tag, or none. That is one stream, of one
+        encoding: its tag and customParameters are those of the unit that begins it, and it stops with the last of them.
+
+        Raises TypeError for a thing that is no media unit, AudioRouteError (another encoding with the same tag),
+        InvalidParameter, InvalidState.
         """
         values = merged(parameters, options, known=SendMediaParameters.__annotations__)
         unit = _unit(mediaUnit)
@@ -85,8 +94,9 @@ class MediaSource(MediaUnit):
             text = None if custom is None else json.dumps(custom, ensure_ascii=False, allow_nan=False)
         except (TypeError, ValueError):
             refuse("customParameters", custom, "something that JSON can hold")
-        route = Route(ref(self), ref(unit), None if encoding is None else str(encoding), _tag(values), text, opus)
-        _core.route(self._source(), unit._sink(), route.encoding, route.tag, route.custom, route.opus)
+        gain = gain_of(values.get("gain", 0.0))
+        route = Route(ref(self), ref(unit), None if encoding is None else str(encoding), _tag(values), text, opus, gain)
+        _core.route(self._source(), unit._sink(), route.encoding, route.tag, route.custom, route.opus, route.gain)
         for end in (self, unit):
             if end._routes is not None:
                 end._routes.add(route)
@@ -106,6 +116,14 @@ class MediaSource(MediaUnit):
 def tag_of(parameters: TagParameters | None, options: TagParameters) -> str | None:
     """Answer the tag in parameters. Raises TypeError, InvalidParameter."""
     return _tag(merged(parameters, options, known=TagParameters.__annotations__))
+
+
+def gain_of(gain: object) -> float:
+    """Answer a gain in dB. Raises InvalidParameter."""
+    least, most = _GAINS
+    if not is_number(gain) or not least <= gain <= most:
+        refuse("gain", gain, f"decibels from {least:g} to {most:g}")
+    return float(gain)
 
 
 def _unit(thing: object) -> MediaUnit:

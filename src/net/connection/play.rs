@@ -1,11 +1,11 @@
-//! Audio of a connection: what arrives is played into its routes; routes of others claim their tags here.
+//! Audio of a connection: what arrives is played into its routes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::net::mailbox::Notice;
 use crate::net::pacer::{Paced, Slot};
-use crate::net::route::{Fanout, Origin, RouteError, Source};
+use crate::net::route::{Fanout, Origin, Source};
 use crate::net::runtime::lock;
 use crate::session::Output;
 
@@ -20,25 +20,6 @@ impl Connection {
     /// How much incoming audio waits to be played: of one tag, or of the tag that has most.
     pub fn buffered_media(&self, tag: Option<&str>) -> Duration {
         self.streams.as_ref().map_or(Duration::ZERO, |streams| lock(streams).buffered(tag))
-    }
-
-    /// `source` sends to this connection with `tag`.
-    pub(in crate::net) fn claim_tag(&self, tag: &str, source: u64) -> Result<(), RouteError> {
-        let mut tags = lock(&self.out_tags);
-        match tags.get(tag) {
-            Some(&owner) if owner != source => Err(RouteError::TagTaken(tag.to_owned())),
-            _ => {
-                tags.insert(tag.to_owned(), source);
-                Ok(())
-            }
-        }
-    }
-
-    pub(in crate::net) fn release_tag(&self, tag: &str, source: u64) {
-        let mut tags = lock(&self.out_tags);
-        if tags.get(tag) == Some(&source) {
-            tags.remove(tag);
-        }
     }
 
     /// The streams have something to play at `at`.

@@ -60,3 +60,14 @@ def loud(pcm: bytes, threshold: int = 200) -> bytes:
     values = samples(pcm)
     above = [index for index, value in enumerate(values) if abs(value) > threshold]
     return values[above[0] : above[-1] + 1].tobytes() if above else b""
+
+
+def amplitude(pcm: bytes, frequency: float, rate: int = 8000) -> float:
+    """How strong a sine of this frequency is in s16le: the amplitude that `tone` calls level (Goertzel)."""
+    values = samples(pcm)
+    coefficient = 2 * math.cos(2 * math.pi * frequency / rate)
+    before, last = 0.0, 0.0
+    for value in values:
+        before, last = last, value + coefficient * last - before
+    power = last * last + before * before - coefficient * last * before
+    return 2 * math.sqrt(max(power, 0.0)) / len(values) if values else 0.0

@@ -70,6 +70,9 @@ class UnitSink(Protocol):
     def on_writable(self) -> None:
         """AudioUnit: asked for by `request_writable`."""
 
+    def on_file_completed(self, path: str, /) -> None:
+        """Recorder: a file is complete."""
+
     def on_finished(self, error: Exception | None, /) -> None:
         """Player: all was played, or stop(). Recorder: the file is complete, or the error that ended it. AudioUnit: closed."""
 
@@ -293,15 +296,40 @@ class Listener:
 
 @final
 class Recorder:
-    """Writes a WAV file (16-bit PCM, mono) in real time: gaps become silence. Raises OSError when it cannot be made."""
+    """Writes WAV (16-bit PCM) or Ogg Opus files in real time: gaps become silence."""
 
-    def __new__(cls, bridge: LoopBridge, sink: UnitSink, path: str, rate: int) -> Recorder: ...
+    def __new__(
+        cls,
+        bridge: LoopBridge,
+        sink: UnitSink,
+        path: str,
+        *,
+        ogg: bool,
+        opus: OpusParameters | None,
+        rate: int,
+        channels: int,
+        split_seconds: float | None,
+        split_bytes: int | None,
+    ) -> Recorder:
+        """`channels` is 1 or 2. Raises OSError when the first file cannot be made, InvalidParameter."""
+
+    def channels(self) -> list[RecorderChannel]:
+        """Where audio is routed to: the only channel, or left and right."""
+
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    @property
+    def paused(self) -> bool: ...
     def close(self) -> None:
         """Completes the file; on_finished follows. Idempotent."""
 
     @property
     def duration(self) -> float:
         """Milliseconds recorded."""
+
+@final
+class RecorderChannel:
+    """One channel of a recording."""
 
 @final
 class Player:
@@ -357,7 +385,7 @@ class AudioUnit:
         """Milliseconds that came when the read side was full and were discarded, oldest first."""
 
 MediaSource: TypeAlias = Connection | Player | AudioUnit
-MediaSink: TypeAlias = Connection | Recorder | AudioUnit
+MediaSink: TypeAlias = Connection | RecorderChannel | AudioUnit
 
 def route(
     source: MediaSource,

@@ -30,6 +30,7 @@ class Route:
     custom: str | None
     opus: OpusParameters | None = None
     gain: float = 0.0
+    channel: str | None = None
 
     def lives(self) -> bool:
         """Say whether audio can still go this way, now or after a reconnection."""
@@ -42,7 +43,8 @@ class Route:
         if source is None or target is None:
             return
         try:
-            _core.route(source._source(), target._sink(), self.encoding, self.tag, self.custom, self.opus, self.gain)
+            for sink in target._sinks(self.channel):
+                _core.route(source._source(), sink, self.encoding, self.tag, self.custom, self.opus, self.gain)
         except AudioRouteError as error:  # its tag has another encoding since there was no connection
             _log.warning("audio is not sent on after a reconnection: %s", error)
 
@@ -59,14 +61,22 @@ class Routes:
     def add(self, route: Route) -> None:
         """Remember a route, in place of the one with the same ends and tag."""
         self._keep(
-            lambda old: (old.source, old.target, old.tag) != (route.source, route.target, route.tag) and old.lives()
+            lambda old: (
+                (old.source, old.target, old.tag, old.channel) != (route.source, route.target, route.tag, route.channel)
+                and old.lives()
+            )
         )
         self._routes.append(route)
 
-    def remove(self, source: MediaSource, target: MediaUnit, tag: str | None) -> None:
-        """Forget the route with this tag, or with None all between the two."""
+    def remove(self, source: MediaSource, target: MediaUnit, tag: str | None, channel: str | None) -> None:
+        """Forget the route with this tag to this channel; None means any of them."""
         self._keep(
-            lambda old: old.source() is not source or old.target() is not target or (tag is not None and old.tag != tag)
+            lambda old: (
+                old.source() is not source
+                or old.target() is not target
+                or (tag is not None and old.tag != tag)
+                or (channel is not None and old.channel != channel)
+            )
         )
 
     def clear(self) -> None:

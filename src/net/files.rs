@@ -1,10 +1,13 @@
-//! One thread that writes files, so that a slow disk never holds up audio or the network. Recordings and traces use it.
+//! One thread that reads and writes files, so that a slow disk never holds up audio or the network. Recordings, players and
+//! traces use it.
 
 use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::Duration;
+
+use super::runtime::lock;
 
 /// Bytes that may wait for the disk, per file. Over it the file fails, which is better than eating all memory.
 const MAX_WAITING: usize = 64 << 20;
@@ -29,10 +32,13 @@ impl Files {
 
     /// A file that is written in the background.
     pub(super) fn open(&self, file: File) -> BackgroundFile {
-        BackgroundFile {
-            work: self.work.clone(),
-            state: Arc::new(State { file, waiting: AtomicUsize::new(0), failed: std::sync::OnceLock::new() }),
-        }
+        self.own(file)
+    }
+
+    /// Something that works with files, and does so in the background.
+    pub(super) fn own<T: Send + 'static>(&self, it: T) -> Background<T> {
+        let state = State { it: Mutex::new(it), waiting: AtomicUsize::new(0), failed: OnceLock::new() };
+        Background { work: self.work.clone(), state: Arc::new(state) }
     }
 
     /// Waits until all that was written before is with the operating system, or `timeout` has passed.
@@ -50,57 +56,50 @@ impl Files {
     }
 }
 
-struct State {
-    file: File,
+struct State<T> {
+    it: Mutex<T>,
     waiting: AtomicUsize,
-    failed: std::sync::OnceLock<String>,
+    failed: OnceLock<String>,
+}
+
+/// Something that only the file thread touches, job by job, in order. After the first error nothing more is done with it.
+pub(super) struct Background<T> {
+    work: mpsc::Sender<Work>,
+    state: Arc<State<T>>,
 }
 
 /// A file that is written in the background, in order.
-#[derive(Clone)]
-pub(super) struct BackgroundFile {
-    work: mpsc::Sender<Work>,
-    state: Arc<State>,
-}
+pub(super) type BackgroundFile = Background<File>;
 
-impl BackgroundFile {
+impl Background<File> {
     /// Appends `bytes`.
     pub(super) fn append(&self, bytes: Vec<u8>) {
-        let size = bytes.len();
+        self.submit(bytes.len(), move |file| file.write_all(&bytes));
+    }
+}
+
+impl<T: Send + 'static> Background<T> {
+    /// Does `job`, which keeps `size` bytes waiting until then. False: something failed, and nothing will be done.
+    pub(super) fn submit(&self, size: usize, job: impl FnOnce(&mut T) -> std::io::Result<()> + Send + 'static) -> bool {
         if self.state.waiting.fetch_add(size, Ordering::Relaxed) + size > MAX_WAITING {
             let _ = self.state.failed.set(format!("the disk is too slow: over {MAX_WAITING} bytes wait to be written"));
         }
-        self.submit(move |state| {
-            state.waiting.fetch_sub(size, Ordering::Relaxed);
-            (&state.file).write_all(&bytes)
-        });
-    }
-
-    /// Overwrites the beginning of the file and goes back to its end.
-    pub(super) fn overwrite_start(&self, bytes: Vec<u8>) {
-        self.submit(move |state| {
-            let mut file = &state.file;
-            file.seek(SeekFrom::Start(0))?;
-            file.write_all(&bytes)?;
-            file.seek(SeekFrom::End(0)).map(drop)
-        });
-    }
-
-    /// Calls `done` when all before it is written, with the first error there was.
-    pub(super) fn finish(&self, done: impl FnOnce(Option<String>) + Send + 'static) {
-        let state = Arc::clone(&self.state);
-        let _ = self.work.send(Box::new(move || done(state.failed.get().cloned())));
-    }
-
-    fn submit(&self, job: impl FnOnce(&State) -> std::io::Result<()> + Send + 'static) {
         let state = Arc::clone(&self.state);
         let _ = self.work.send(Box::new(move || {
+            state.waiting.fetch_sub(size, Ordering::Relaxed);
             if state.failed.get().is_some() {
                 return;
             }
-            if let Err(error) = job(&state) {
+            if let Err(error) = job(&mut lock(&state.it)) {
                 let _ = state.failed.set(error.to_string());
             }
         }));
+        self.state.failed.get().is_none()
+    }
+
+    /// Calls `done` when all before it is done, with the first error there was.
+    pub(super) fn finish(&self, done: impl FnOnce(Option<String>) + Send + 'static) {
+        let state = Arc::clone(&self.state);
+        let _ = self.work.send(Box::new(move || done(state.failed.get().cloned())));
     }
 }

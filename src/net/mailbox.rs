@@ -1,6 +1,7 @@
 //! What the core tells the application, and where it puts it. Implemented by the bridge to asyncio and by tests.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,6 +108,8 @@ pub enum Notice {
     Readable,
     /// An audio unit has room again.
     Writable,
+    /// A recorder has completed a file.
+    FileCompleted(PathBuf),
     /// A player, a recorder or an audio unit is done: its last notice.
     Finished(Option<String>),
 }

@@ -41,4 +41,7 @@ pub use tls::{
     Authorities, ClientAuth, ClientTls, TlsError, Trust, Versions, client_config, default_client_config, server_config,
 };
 pub use totals::{LATENCY_BOUNDS_US, ProcessSnapshot};
-pub use units::{AudioUnit, AudioUnitError, Player, PlayerError, Recorder};
+pub use units::{
+    AudioUnit, AudioUnitError, Player, PlayerError, Recorder, RecorderChannel, RecorderConfig, RecorderError,
+    RecordingFormat,
+};

@@ -6,4 +6,4 @@ mod recorder;
 
 pub use audio::{AudioUnit, AudioUnitError};
 pub use player::{Player, PlayerError};
-pub use recorder::Recorder;
+pub use recorder::{Channel as RecorderChannel, Recorder, RecorderConfig, RecorderError, RecordingFormat};

@@ -248,6 +248,9 @@ impl LoopBridge {
             }
             Notice::Readable => drop(sink.call_method0(intern!(py, "on_readable"))?),
             Notice::Writable => drop(sink.call_method0(intern!(py, "on_writable"))?),
+            Notice::FileCompleted(path) => {
+                sink.call_method1(intern!(py, "on_file_completed"), (path,))?;
+            }
             Notice::Finished(error) => {
                 lock(&self.sinks).remove(&id);
                 let error = error.map(|message| errors::disk(py, &message));

@@ -11,7 +11,9 @@ use crate::media::codec::PayloadError;
 use crate::media::encoding::FormatError;
 use crate::media::event::EventError;
 use crate::media::pcm::format::PartialSample;
-use crate::net::{AudioUnitError, Failure, ListenError, PlayerError, ProxyError, ProxyUrlError, RouteError, TlsError};
+use crate::net::{
+    AudioUnitError, Failure, ListenError, PlayerError, ProxyError, ProxyUrlError, RecorderError, RouteError, TlsError,
+};
 use crate::proto::handshake::{HandshakeError, RequestError, TunnelError};
 use crate::proto::{ProtocolError, UrlError};
 use crate::session::{MediaRefusal, OutboundError};
@@ -85,6 +87,14 @@ pub(super) fn player(py: Python<'_>, source: &PlayerError, path: &Path) -> PyErr
     match source {
         PlayerError::Io(error) => file(error, path),
         PlayerError::Wav { .. } | PlayerError::Rate { .. } => plain(py, "MediaError", source),
+    }
+}
+
+pub(super) fn recorder(py: Python<'_>, source: &RecorderError, path: &Path) -> PyErr {
+    match source {
+        RecorderError::Io(error) => file(error, path),
+        RecorderError::Opus(error) => plain(py, "InvalidParameter", error),
+        RecorderError::Parameter { field, value, expected } => parameter(py, field, value, expected),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::net::{RouteParams, Sink, Source};
 
 use super::connection::PyConnection;
 use super::errors;
-use super::units::{PyAudioUnit, PyPlayer, PyRecorder};
+use super::units::{PyAudioUnit, PyPlayer, PyRecorderChannel};
 
 /// Sends the audio of `source` to `target`. Raises `MediaError`, `AudioRouteError`.
 #[pyfunction]
@@ -59,7 +59,7 @@ pub(super) struct Opus {
 }
 
 impl Opus {
-    fn config(self, py: Python<'_>) -> PyResult<EncoderConfig> {
+    pub(super) fn config(self, py: Python<'_>) -> PyResult<EncoderConfig> {
         let Self { bitrate, complexity, frame_duration, application, dtx, fec, expected_loss } = self;
         let rounded = (frame_duration * 10.0).round() as u32;
         let frame = FrameDuration::ALL.into_iter().find(|frame| frame.samples(10_000) == rounded as usize);
@@ -97,8 +97,8 @@ fn sink_of(target: &Bound<'_, PyAny>) -> PyResult<Sink> {
     if let Ok(connection) = target.cast::<PyConnection>() {
         return Ok(Sink::Socket(connection.get().get(py)?.clone()));
     }
-    if let Ok(recorder) = target.cast::<PyRecorder>() {
-        return Ok(Sink::Unit(recorder.get().0.get(py)?.clone()));
+    if let Ok(channel) = target.cast::<PyRecorderChannel>() {
+        return Ok(Sink::Unit(channel.get().0.get(py)?.clone()));
     }
     if let Ok(unit) = target.cast::<PyAudioUnit>() {
         return Ok(Sink::Unit(unit.get().0.get(py)?.clone()));

@@ -6,7 +6,7 @@ mod recorder;
 
 pub(super) use audio::PyAudioUnit;
 pub(super) use player::PyPlayer;
-pub(super) use recorder::PyRecorder;
+pub(super) use recorder::{PyRecorder, PyRecorderChannel};
 
 /// Python sees times in milliseconds.
 const MS: f64 = 1000.0;

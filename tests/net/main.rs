@@ -6,6 +6,7 @@ mod listeners;
 mod messages;
 mod pressure;
 mod proxies;
+mod recordings;
 mod routes;
 mod sockets;
 mod support;

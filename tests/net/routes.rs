@@ -6,7 +6,8 @@ use voxwire::media::codec::Plain;
 use voxwire::media::encoding::Encoding;
 use voxwire::media::event::{MediaEvent, Parsed, decode_payload, parse, write_media, write_start, write_stop};
 use voxwire::net::{
-    AudioUnit, Connection, ListenerOptions, Notice, Options, Recorder, RouteParams, Sink, Source, core,
+    AudioUnit, Connection, ListenerOptions, Notice, Options, Recorder, RecorderConfig, RecordingFormat, RouteParams, Sink,
+    Source, core,
 };
 
 use crate::support::{Inbox, PATIENCE, Pair, listen, listener_options, target, url_of};
@@ -234,11 +235,20 @@ fn a_recorder_gets_what_was_played() {
     let path = std::env::temp_dir().join(format!("voxwire-recorder-{}.wav", std::process::id()));
     let pair = Pair::with(plain(), Options::default());
     let inbox = Inbox::new();
-    let recorder = Recorder::create(&core().expect("a core"), inbox.mailbox(), &path, 8000).expect("a file");
-    pair.server.route(Sink::Unit(recorder.clone()), params(Encoding::Ulaw)).expect("a route");
+    let config = RecorderConfig {
+        path: path.clone(),
+        format: RecordingFormat::Wav,
+        rate: 8000,
+        channels: 1,
+        split_after: None,
+        split_bytes: None,
+    };
+    let recorder = Recorder::create(&core().expect("a core"), inbox.mailbox(), config).expect("a file");
+    pair.server.route(Sink::Unit(recorder.channels()[0].clone()), params(Encoding::Ulaw)).expect("a route");
     send_call(&pair, 10);
     wait_ended(&pair);
     recorder.close();
+    assert!(matches!(inbox.next(), Notice::FileCompleted(completed) if completed == path));
     assert!(matches!(inbox.next(), Notice::Finished(None)));
     let wav = voxwire::media::wav::parse(&std::fs::read(&path).expect("a file")).expect("a WAV");
     std::fs::remove_file(&path).expect("removed");

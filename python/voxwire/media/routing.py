@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 from weakref import ref
 
 from voxwire import _core
@@ -32,6 +32,8 @@ class SendMediaParameters(TypedDict, total=False):
     """Sent along in the start event; anything that JSON can hold."""
     gain: float
     """How much louder it gets, in dB, -96 to 24. Default 0. Sent again with another one, audio changes within 20 ms."""
+    channel: Literal["left", "right"]
+    """The channel of a `Recorder` that has two. No other unit has channels."""
 
 
 class TagParameters(TypedDict, total=False):
@@ -39,6 +41,8 @@ class TagParameters(TypedDict, total=False):
 
     tag: str
     """The stream's tag; without it all streams."""
+    channel: Literal["left", "right"]
+    """The channel of a `Recorder` that has two; without it both."""
 
 
 class MediaUnit:
@@ -50,6 +54,12 @@ class MediaUnit:
     def _sink(self) -> _core.MediaSink:
         message = f"a {type(self).__name__} takes no audio"
         raise AudioRouteError(message)
+
+    def _sinks(self, channel: str | None) -> list[_core.MediaSink]:
+        """Answer where audio for a channel goes, or (None) for all of them."""
+        if channel is not None:
+            refuse("channel", channel, f"none: a {type(self).__name__} has no channels")
+        return [self._sink()]
 
     def _default_encoding(self) -> str | None:
         return None
@@ -73,7 +83,8 @@ class MediaSource(MediaUnit):
     ) -> None:
         """Send the audio of this unit to another, until `stopMediaTo`, the end of either, or the end of the audio.
 
-        Decoded, buffered, timed and encoded in the core. Parameters but `gain` matter only when the other is a WebSocket.
+        Decoded, buffered, timed and encoded in the core. Parameters but `gain` matter only when the other is a WebSocket, and
+        `channel` when it is a Recorder with two channels, which wants to know it.
 
         What several units send to one is mixed; to a WebSocket, what has the same tag, or none. That is one stream, of one
         encoding: its tag and customParameters are those of the unit that begins it, and it stops with the last of them.
@@ -89,14 +100,19 @@ class MediaSource(MediaUnit):
         opus = values.get("opus")
         if opus is not None and not isinstance(opus, OpusParameters):
             refuse("opus", opus, "OpusParameters")
+        channel = _channel(values)
+        sinks = unit._sinks(channel)
+        if len(sinks) != 1:
+            refuse("channel", channel, '"left" or "right"')
         custom = values.get("customParameters")
         try:
             text = None if custom is None else json.dumps(custom, ensure_ascii=False, allow_nan=False)
         except (TypeError, ValueError):
             refuse("customParameters", custom, "something that JSON can hold")
         gain = gain_of(values.get("gain", 0.0))
-        route = Route(ref(self), ref(unit), None if encoding is None else str(encoding), _tag(values), text, opus, gain)
-        _core.route(self._source(), unit._sink(), route.encoding, route.tag, route.custom, route.opus, route.gain)
+        name = None if encoding is None else str(encoding)
+        route = Route(ref(self), ref(unit), name, _tag(values), text, opus, gain, channel)
+        _core.route(self._source(), sinks[0], route.encoding, route.tag, route.custom, route.opus, route.gain)
         for end in (self, unit):
             if end._routes is not None:
                 end._routes.add(route)
@@ -106,11 +122,12 @@ class MediaSource(MediaUnit):
     ) -> None:
         """End what `sendMediaTo` began; nothing happens when nothing was sent. Raises TypeError as it does."""
         values = merged(parameters, options, known=SendMediaParameters.__annotations__)
-        unit, tag = _unit(mediaUnit), _tag(values)
-        _core.unroute(self._source(), unit._sink(), tag)
+        unit, tag, channel = _unit(mediaUnit), _tag(values), _channel(values)
+        for sink in unit._sinks(channel):
+            _core.unroute(self._source(), sink, tag)
         for end in (self, unit):
             if end._routes is not None:
-                end._routes.remove(self, unit, tag)
+                end._routes.remove(self, unit, tag, channel)
 
 
 def tag_of(parameters: TagParameters | None, options: TagParameters) -> str | None:
@@ -138,3 +155,10 @@ def _tag(values: dict[str, Any]) -> str | None:
     if tag is not None and not isinstance(tag, str):
         refuse("tag", tag, "a string")
     return tag
+
+
+def _channel(values: dict[str, Any]) -> str | None:
+    channel = values.get("channel")
+    if channel is not None and not isinstance(channel, str):
+        refuse("channel", channel, '"left" or "right"')
+    return channel

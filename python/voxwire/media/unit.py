@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ class Reports:
     on_readable: Callable[[], None]
     on_writable: Callable[[], None]
     on_finished: Callable[[Exception | None], None]
+    on_file_completed: Callable[[str], None]
 
 
 class Unit:
@@ -32,7 +34,7 @@ class Unit:
         self._waiters = Waiters()
         self._finished = False
         self._error: Exception | None = None
-        self._reports = Reports(self._waiters.wake, self._waiters.wake, self._on_finished)
+        self._reports = Reports(self._waiters.wake, self._waiters.wake, self._on_finished, lambda _path: None)
 
     def _is_over(self) -> bool:
         return self._finished
@@ -41,6 +43,10 @@ class Unit:
         self._finished = True
         self._error = error
         self._waiters.wake()
+
+    def _report(self, error: Exception, where: str) -> None:
+        """Give an exception of a function that people gave us to the loop's handler, as those of events."""
+        asyncio.get_running_loop().call_exception_handler({"message": f"exception in {where}", "exception": error})
 
     async def _wait_finished(self) -> None:
         await self._waiters.until(lambda: self._finished)

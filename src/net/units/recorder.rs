@@ -1,19 +1,64 @@
-//! A recorder: writes what is routed to it into a WAV file, in real time. Gaps become silence.
+//! A recorder: writes what is routed to it into files, in real time. Gaps become silence; what is whole is written each second.
+//!
+//! `timeline` puts the frames of its channels in their place, on the thread that brings them; `output` and the formats below
+//! it write them, on the file thread.
 
-use std::fs::File;
-use std::path::Path;
+mod ogg;
+mod output;
+mod timeline;
+mod wav;
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::media::wav;
+use crate::media::opus::{self, OpusError};
+use crate::media::resample;
 
-use crate::net::files::BackgroundFile;
+use crate::net::files::Background;
 use crate::net::mailbox::{Mailbox, Notice};
 use crate::net::route::MediaSink;
 use crate::net::runtime::{Core, lock};
 
-/// Writes a WAV file: 16-bit PCM, mono.
+use output::{LEAST_BYTES, Output};
+use timeline::{Piece, Timeline};
+
+pub use output::{RecorderConfig, RecordingFormat};
+
+/// Why a recording cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RecorderError {
+    /// The first file cannot be made.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// How Opus is to be made is nothing that there is.
+    #[error(transparent)]
+    Opus(#[from] OpusError),
+    /// A parameter is none that there can be.
+    #[error("{field}: {value}; expected {expected}")]
+    Parameter {
+        /// Which one.
+        field: &'static str,
+        /// What it was.
+        value: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+}
+
+/// Writes audio to files.
 pub struct Recorder {
+    shared: Arc<Shared>,
+    channels: Vec<Arc<Channel>>,
+}
+
+/// One channel of a recording, to which audio is routed.
+pub struct Channel {
+    shared: Arc<Shared>,
+    id: u64,
+    index: usize,
+}
+
+struct Shared {
     id: u64,
     rate: u32,
     mailbox: Arc<dyn Mailbox>,
@@ -21,84 +66,62 @@ pub struct Recorder {
 }
 
 struct State {
-    file: BackgroundFile,
-    /// When the first sample was heard.
-    started: Option<Instant>,
-    written: u64,
-    waiting: Vec<u8>,
+    output: Background<Output>,
+    timeline: Timeline,
     closed: bool,
 }
 
-/// A frame later than this after the end of what is written leaves a gap, which is filled; less is jitter of the clock.
-const TOLERANCE: Duration = Duration::from_millis(10);
-
 impl Recorder {
-    /// Makes the file, with a header that is right for an empty recording.
-    pub fn create(core: &Core, mailbox: Arc<dyn Mailbox>, path: &Path, rate: u32) -> std::io::Result<Arc<Self>> {
-        let file = core.files.open(File::create(path)?);
-        file.append(wav::header(rate, 1, 0).to_vec());
-        let state = State { file, started: None, written: 0, waiting: Vec::new(), closed: false };
-        let recorder = Arc::new(Self { id: core.next_id(), rate, mailbox, state: Mutex::new(state) });
+    /// Makes the first file, with a header that is right for an empty recording.
+    pub fn create(core: &Core, mailbox: Arc<dyn Mailbox>, config: RecorderConfig) -> Result<Arc<Self>, RecorderError> {
+        check(&config)?;
+        let (id, rate, channels) = (core.next_id(), config.rate, config.channels);
+        let told = Arc::clone(&mailbox);
+        let output = Output::create(config, move |path| told.post_one(id, Notice::FileCompleted(path)))?;
+        let timeline = Timeline::new(rate, channels);
+        let state = State { output: core.files.own(output), timeline, closed: false };
+        let shared = Arc::new(Shared { id, rate, mailbox, state: Mutex::new(state) });
+        let channels = (0..usize::from(channels))
+            .map(|index| Arc::new(Channel { shared: Arc::clone(&shared), id: core.next_id(), index }))
+            .collect();
+        let recorder = Arc::new(Self { shared, channels });
         core.add_recorder(&recorder);
         Ok(recorder)
     }
 
+    /// The id its notices carry.
+    pub fn id(&self) -> u64 {
+        self.shared.id
+    }
+
+    /// Where audio is routed to: the only channel, or the left and the right one.
+    pub fn channels(&self) -> &[Arc<Channel>] {
+        &self.channels
+    }
+
     /// How much is recorded.
     pub fn duration(&self) -> Duration {
-        Duration::from_secs_f64(lock(&self.state).written as f64 / f64::from(self.rate))
+        Duration::from_secs_f64(lock(&self.shared.state).timeline.length() as f64 / f64::from(self.shared.rate))
+    }
+
+    /// Leaves out what is heard from now on, until `resume`: no time passes in the recording.
+    pub fn pause(&self) {
+        lock(&self.shared.state).timeline.pause(Instant::now());
+    }
+
+    /// Goes on where `pause` stopped.
+    pub fn resume(&self) {
+        lock(&self.shared.state).timeline.resume(Instant::now());
+    }
+
+    /// Whether it pauses.
+    pub fn is_paused(&self) -> bool {
+        lock(&self.shared.state).timeline.is_paused()
     }
 
     /// Completes the file; `Notice::Finished` follows. Later calls do nothing.
     pub fn close(&self) {
-        let mut state = lock(&self.state);
-        if state.closed {
-            return;
-        }
-        state.closed = true;
-        state.write_out(self.rate);
-        let (mailbox, id) = (Arc::clone(&self.mailbox), self.id);
-        state.file.finish(move |error| mailbox.post_one(id, Notice::Finished(error)));
-    }
-}
-
-impl MediaSink for Recorder {
-    fn id(&self) -> u64 {
-        self.id
-    }
-
-    fn rate(&self) -> u32 {
-        self.rate
-    }
-
-    fn frame(&self, _from: u64, now: Instant, pcm: &[i16]) -> bool {
-        let mut state = lock(&self.state);
-        if state.closed {
-            return false;
-        }
-        let started = *state.started.get_or_insert(now);
-        let end = started + Duration::from_secs_f64(state.written as f64 / f64::from(self.rate));
-        let gap = now.saturating_duration_since(end);
-        if gap > TOLERANCE {
-            let silence = (gap.as_secs_f64() * f64::from(self.rate)).round() as usize;
-            let length = state.waiting.len() + silence * 2;
-            state.waiting.resize(length, 0);
-            state.written += silence as u64;
-        }
-        state.waiting.extend(pcm.iter().flat_map(|s| s.to_le_bytes()));
-        state.written += pcm.len() as u64;
-        // Once a second, so that a file whose writer is killed can be read up to then.
-        if state.waiting.len() >= self.rate as usize * 2 {
-            state.write_out(self.rate);
-        }
-        true
-    }
-}
-
-impl State {
-    fn write_out(&mut self, rate: u32) {
-        self.file.append(std::mem::take(&mut self.waiting));
-        let bytes = u32::try_from(self.written * 2).unwrap_or(u32::MAX);
-        self.file.overwrite_start(wav::header(rate, 1, bytes).to_vec());
+        self.shared.close(&mut lock(&self.shared.state));
     }
 }
 
@@ -106,4 +129,77 @@ impl Drop for Recorder {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+impl Shared {
+    fn close(&self, state: &mut State) {
+        if std::mem::replace(&mut state.closed, true) {
+            return;
+        }
+        let rest = state.timeline.finish();
+        state.write(rest);
+        state.output.submit(0, Output::finish);
+        let (mailbox, id) = (Arc::clone(&self.mailbox), self.id);
+        state.output.finish(move |error| mailbox.post_one(id, Notice::Finished(error)));
+    }
+}
+
+impl State {
+    /// False when nothing can be written any more.
+    fn write(&mut self, pieces: impl IntoIterator<Item = Piece>) -> bool {
+        pieces.into_iter().all(|piece| match piece {
+            Piece::Samples(pcm) => self.output.submit(2 * pcm.len(), move |output| output.write(&pcm)),
+            Piece::Silence(samples) => self.output.submit(0, move |output| output.silence(samples)),
+        })
+    }
+}
+
+impl MediaSink for Channel {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn rate(&self) -> u32 {
+        self.shared.rate
+    }
+
+    fn frame(&self, _from: u64, now: Instant, pcm: &[i16]) -> bool {
+        let mut state = lock(&self.shared.state);
+        if state.closed {
+            return false;
+        }
+        let pieces = state.timeline.frame(self.index, now, pcm);
+        if !state.write(pieces) {
+            // What went wrong is told with the end.
+            self.shared.close(&mut state);
+            return false;
+        }
+        true
+    }
+}
+
+fn check(config: &RecorderConfig) -> Result<(), RecorderError> {
+    let wrong = |field, value: String, expected| Err(RecorderError::Parameter { field, value, expected });
+    let (rate, channels) = (config.rate, config.channels);
+    if !resample::RATES.contains(&rate) {
+        return wrong("rate", rate.to_string(), "8000, 16000, 24000, 32000, 44100 or 48000");
+    }
+    if !(1..=2).contains(&channels) {
+        return wrong("channels", channels.to_string(), "1 or 2");
+    }
+    if let RecordingFormat::Opus(encoder) = config.format {
+        if !opus::RATES.contains(&rate) {
+            return wrong("rate", rate.to_string(), "8000, 16000, 24000 or 48000 for Opus");
+        }
+        opus::Encoder::new(ogg::encoder(encoder, rate, channels))?;
+    }
+    if config.split_after.is_some_and(|time| time < Duration::from_secs(1)) {
+        let value = config.split_after.unwrap_or_default().as_secs_f64().to_string();
+        return wrong("split_seconds", value, "1 or more");
+    }
+    if config.split_bytes.is_some_and(|bytes| bytes < LEAST_BYTES) {
+        let value = config.split_bytes.unwrap_or_default().to_string();
+        return wrong("split_bytes", value, "65536 or more");
+    }
+    Ok(())
 }

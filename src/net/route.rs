@@ -85,7 +85,7 @@ pub struct RouteParams {
 
 impl Default for RouteParams {
     fn default() -> Self {
-        let encoding = Encoding::Pcm { rate: 8000 };
+        let encoding = Encoding::pcm16(8000);
         Self { encoding, opus: EncoderConfig::default(), tag: None, custom: None, gain: 0.0 }
     }
 }

@@ -6,8 +6,8 @@ use voxwire::media::codec::Plain;
 use voxwire::media::encoding::Encoding;
 use voxwire::media::event::{MediaEvent, Parsed, decode_payload, parse, write_media, write_start, write_stop};
 use voxwire::net::{
-    AudioUnit, Connection, ListenerOptions, Notice, Options, Recorder, RecorderConfig, RecordingFormat, RouteParams, Sink,
-    Source, core,
+    AudioUnit, Connection, ListenerOptions, Notice, Options, Recorder, RecorderConfig, RecordingFormat, RouteParams,
+    Sink, Source, core,
 };
 
 use crate::support::{Inbox, PATIENCE, Pair, listen, listener_options, target, url_of};
@@ -42,7 +42,7 @@ fn wait_ended(pair: &Pair) {
     while !matches!(pair.at_server.next(), Notice::MediaEnded { .. }) {}
 }
 
-const PCM: Encoding = Encoding::Pcm { rate: 8000 };
+const PCM: Encoding = Encoding::pcm16(8000);
 
 /// Sends the start of a stream of PCM at 8 kHz, and frames of 20 ms whose samples have this value.
 fn send_level(pair: &Pair, tag: &str, frames: u64, level: i16) {

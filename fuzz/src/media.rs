@@ -308,6 +308,9 @@ impl inbound::Port for Driver {
 struct Told {
     started: HashMap<String, bool>,
     over: Vec<u64>,
+    /// Marks that wait, and the last one.
+    marks: Vec<u64>,
+    last_mark: u64,
 }
 
 impl Told {
@@ -322,6 +325,10 @@ impl Told {
             }
             Output::Ended { tag, .. } => assert_eq!(self.started.insert((*tag).to_owned(), false), Some(true)),
             Output::Discarded { duration, .. } => assert!(!duration.is_zero(), "nothing was discarded"),
+            Output::Mark(mark) => {
+                let at = self.marks.iter().position(|id| *id == mark.id);
+                self.marks.remove(at.expect("a mark that waits"));
+            }
             Output::Over { key } => {
                 assert!(!self.over.contains(key), "over twice");
                 self.over.push(*key);
@@ -367,7 +374,14 @@ fn session(mut choices: Choices<'_>) {
                 0 => driver.streams.finish(&mut |output| told.note(&output, stream.frame)),
                 which => {
                     let tag = Some(TAGS[usize::from(which) % 4]).filter(|_| which < 0x80);
-                    let dropped = driver.streams.clear(driver.now, tag);
+                    told.last_mark += 1;
+                    if driver.streams.mark(driver.now, tag, told.last_mark) == Ok(true) {
+                        told.marks.push(told.last_mark);
+                    }
+                    let dropped = match which % 3 {
+                        0 => Duration::ZERO,
+                        _ => driver.streams.clear(driver.now, tag, &mut |output| told.note(&output, stream.frame)),
+                    };
                     assert!(dropped <= stream.max_buffered * max_streams as u32 + MS, "{dropped:?}");
                 }
             },
@@ -397,6 +411,7 @@ fn session(mut choices: Choices<'_>) {
     }
     driver.streams.finish(&mut |output| told.note(&output, stream.frame));
     assert!(told.started.values().all(|started| !started), "a stream was not ended");
+    assert!(told.marks.is_empty(), "{:?} were not told of", told.marks);
     assert_eq!((driver.streams.next_deadline(), driver.streams.counters().received), (None, driver.audio));
 }
 

@@ -7,7 +7,14 @@ WebSockets, a `Recorder`, a `Player` and an `AudioUnit`; it is decoded, timed an
 from ._core import __version__
 from .compression import Compression
 from .engine import Engine, VoxEngine
-from .enums import AppEvents, WebSocketAudioEncoding, WebSocketCloseCode, WebSocketEvents, WebSocketReadyState
+from .enums import (
+    AppEvents,
+    AudioUnitEvents,
+    WebSocketAudioEncoding,
+    WebSocketCloseCode,
+    WebSocketEvents,
+    WebSocketReadyState,
+)
 from .errors import (
     AudioRouteError,
     ConnectError,
@@ -32,10 +39,12 @@ from .errors import (
     VoxwireError,
 )
 from .events import (
+    AudioUnitMarkEvent,
     CloseEvent,
     CreatedEvent,
     ErrorEvent,
     Event,
+    MarkEvent,
     MediaDiscardedEvent,
     MediaEndedEvent,
     MediaStartedEvent,
@@ -63,6 +72,8 @@ __all__ = [
     "AppEvents",
     "AudioRouteError",
     "AudioUnit",
+    "AudioUnitEvents",
+    "AudioUnitMarkEvent",
     "Backoff",
     "CloseEvent",
     "Compression",
@@ -83,6 +94,7 @@ __all__ = [
     "InvalidState",
     "InvalidURL",
     "KeepaliveTimeout",
+    "MarkEvent",
     "MediaBufferFull",
     "MediaDiscardedEvent",
     "MediaEndedEvent",

@@ -37,6 +37,9 @@ class ConnectionSink(Protocol):
     def on_media_discarded(self, tag: str, duration: float, /) -> None:
         """`duration` in milliseconds."""
 
+    def on_mark(self, identity: int, played: bool, /) -> None:
+        """What `mark_media` marked was played; or (False) some of it was dropped."""
+
     def on_drained(self) -> None:
         """Asked for by `request_drain`: all that was sent is with the operating system."""
 
@@ -72,6 +75,9 @@ class UnitSink(Protocol):
 
     def on_file_completed(self, path: str, /) -> None:
         """Recorder: a file is complete."""
+
+    def on_mark(self, identity: int, played: bool, /) -> None:
+        """AudioUnit: what `mark` marked was played; or (False) some of it was dropped."""
 
     def on_finished(self, error: Exception | None, /) -> None:
         """Player: all was played, or stop(). Recorder: the file is complete, or the error that ended it. AudioUnit: closed."""
@@ -223,6 +229,9 @@ class Connection:
     def buffered_media(self, tag: str | None) -> float:
         """Milliseconds of incoming audio that wait to be played: of one tag or (None) of the tag that has most."""
 
+    def mark_media(self, tag: str | None, identity: int) -> None:
+        """Marks the end of incoming audio of one tag or (None) of all: on_mark brings `identity` back. Raises InvalidState."""
+
     def clear_media(self, tag: str | None) -> float:
         """Drops buffered incoming audio of one tag or (None) of all; answers the milliseconds dropped."""
 
@@ -368,6 +377,9 @@ class AudioUnit:
         """Marks the end of what was written: a route to a WebSocket sends `stop` after the last frame."""
 
     def clear(self) -> float: ...
+    def mark(self, identity: int) -> None:
+        """Marks the end of what was written: on_mark brings `identity` back. Raises InvalidState."""
+
     def request_writable(self, below: float) -> bool:
         """True: at most `below` ms are queued. False: on_writable will be called once."""
 

@@ -4,7 +4,7 @@ from enum import IntEnum, StrEnum
 
 
 class WebSocketEvents(StrEnum):
-    """What a `WebSocket` reports. The values are VoxEngine's, but for RECONNECTING, which is ours."""
+    """What a `WebSocket` reports. The values are VoxEngine's, where nothing else is said."""
 
     CREATED = "WebSocket.Created"
     """The object exists; nothing was sent yet."""
@@ -22,6 +22,8 @@ class WebSocketEvents(StrEnum):
     """That audio ended: the peer stopped it, or it was silent for a second."""
     MEDIA_DISCARDED = "WebSocket.MediaDiscarded"
     """Audio of that stream was thrown away: there was too much of it. Not in VoxEngine."""
+    MARK = "WebSocket.Mark"
+    """The audio before a mark was played, or dropped. Not in VoxEngine."""
     RECONNECTING = "WebSocket.Reconnecting"
     """With `reconnect`: the connection was lost and will be made again. Not in VoxEngine."""
 
@@ -97,6 +99,13 @@ class WebSocketAudioEncoding(StrEnum):
     """Signed 24-bit little-endian PCM."""
     PCM_F32LE = "pcm_f32le"
     """32-bit float little-endian PCM, full scale at 1."""
+
+
+class AudioUnitEvents(StrEnum):
+    """What an `AudioUnit` reports. Not in VoxEngine."""
+
+    MARK = "AudioUnit.Mark"
+    """What was written before a mark was played, or dropped."""
 
 
 class AppEvents(StrEnum):

@@ -8,19 +8,22 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .enums import AppEvents, WebSocketEvents
+from .enums import AppEvents, AudioUnitEvents, WebSocketEvents
 
 if TYPE_CHECKING:
     from enum import StrEnum
 
     from .enums import WebSocketAudioEncoding
+    from .media import AudioUnit
     from .websocket import WebSocket
 
 __all__ = [
+    "AudioUnitMarkEvent",
     "CloseEvent",
     "CreatedEvent",
     "ErrorEvent",
     "Event",
+    "MarkEvent",
     "MediaDiscardedEvent",
     "MediaEndedEvent",
     "MediaStartedEvent",
@@ -168,6 +171,33 @@ class MediaDiscardedEvent(WebSocketEvent):
     """The stream's tag; empty for a stream that has none."""
     duration: float
     """How much, in milliseconds, since the event before."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MarkEvent(WebSocketEvent):
+    """The audio that was buffered when `WebSocket.mark` was called was played, or dropped."""
+
+    name: ClassVar[StrEnum] = WebSocketEvents.MARK
+    mark: str
+    """The name that was given to `mark`."""
+    tag: str | None
+    """The stream that was marked; None: all of them."""
+    played: bool
+    """True: all of it was played. False: some was dropped, by `clearMediaBuffer`, over `playout_delay_max`, or because the
+    connection ended."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioUnitMarkEvent(Event):
+    """What was written before `AudioUnit.mark` was called was played, or dropped."""
+
+    name: ClassVar[StrEnum] = AudioUnitEvents.MARK
+    unit: AudioUnit
+    """The unit it was written to."""
+    mark: str
+    """The name that was given to `mark`."""
+    played: bool
+    """True: all of it was played. False: some was dropped, by `clear` or `close`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

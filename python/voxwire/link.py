@@ -5,7 +5,6 @@ The protocol lives in the core; `readyState` changes here, when the event that c
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from functools import partial
@@ -13,27 +12,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import urlsplit
 
 from . import _core
-from .enums import WebSocketAudioEncoding, WebSocketEvents, WebSocketReadyState
+from .enums import WebSocketEvents, WebSocketReadyState
 from .errors import ConnectError, ConnectionClosed, MediaError, VoxwireError
 from .events import (
     CloseEvent,
     CreatedEvent,
     ErrorEvent,
-    MediaDiscardedEvent,
-    MediaEndedEvent,
-    MediaStartedEvent,
     MessageEvent,
     OpenEvent,
     ReconnectingEvent,
-    WebSocketMediaInfo,
 )
+from .hearing import Hearing
 from .inbox import Inbox
 from .loops import bridge_to, running_loop
 from .outage import Outage
 from .pings import Pings
 from .routes import Routes
 from .statistics import WebSocketStatistics
-from .target import EventTarget
 from .waiters import Waiters
 
 if TYPE_CHECKING:
@@ -61,11 +56,12 @@ class _Reports:
     on_media_started: Callable[[str, str, str | None], None]
     on_media_ended: Callable[[str, float], None]
     on_media_discarded: Callable[[str, float], None]
+    on_mark: Callable[[int, bool], None]
     on_drained: Callable[[], None]
     on_pong: Callable[[bytes], None]
 
 
-class Link(EventTarget):
+class Link(Hearing):
     """The inner side of a `WebSocket`: its state, its events, and who waits for them."""
 
     _names: ClassVar[type[StrEnum]] = WebSocketEvents
@@ -147,6 +143,7 @@ class Link(EventTarget):
             self._on_media_started,
             self._on_media_ended,
             self._on_media_discarded,
+            self._on_mark,
             self._on_drained,
             self._pings.answered,
         )
@@ -240,6 +237,7 @@ class Link(EventTarget):
         self._retry = self._loop.call_later(delay, self._reconnect)
         self._pings.fail(self._loss)
         self._waiters.wake()
+        self._drop_marks()
         websocket = cast("WebSocket", self)
         self._dispatch(ReconnectingEvent(websocket, attempt, delay, code, reason, was_clean, error))
 
@@ -278,6 +276,7 @@ class Link(EventTarget):
         if self._error is not None and self._state is not CLOSED:
             self._fail(self._error)
         self._state = CLOSED
+        self._drop_marks()
         self._closed = event = CloseEvent(cast("WebSocket", self), code, reason, was_clean)
         self._inbox.stop_counting()
         self._note(logging.INFO, f"closed with {code} {reason}".rstrip())
@@ -288,19 +287,6 @@ class Link(EventTarget):
         self._waiters.wake()
         self._inbox.wake()
         self._dispatch(event)
-
-    def _on_media_started(self, tag: str, encoding: str, custom_parameters: str | None) -> None:
-        self._flush()
-        parameters = None if custom_parameters is None else json.loads(custom_parameters)
-        self._dispatch(MediaStartedEvent(cast("WebSocket", self), tag, WebSocketAudioEncoding(encoding), parameters))
-
-    def _on_media_ended(self, tag: str, duration: float) -> None:
-        self._flush()
-        self._dispatch(MediaEndedEvent(cast("WebSocket", self), tag, WebSocketMediaInfo(duration)))
-
-    def _on_media_discarded(self, tag: str, duration: float) -> None:
-        self._flush()
-        self._dispatch(MediaDiscardedEvent(cast("WebSocket", self), tag, duration))
 
     def _on_drained(self) -> None:
         self._drained += 1

@@ -13,6 +13,7 @@ from .events import (
     CloseEvent,
     CreatedEvent,
     ErrorEvent,
+    MarkEvent,
     MediaDiscardedEvent,
     MediaEndedEvent,
     MediaStartedEvent,
@@ -58,6 +59,7 @@ class WebSocket(Link, MediaSource):
     onmediastarted = OnHandler[MediaStartedEvent](WebSocketEvents.MEDIA_STARTED)
     onreconnecting = OnHandler[ReconnectingEvent](WebSocketEvents.RECONNECTING)
     onmediadiscarded = OnHandler[MediaDiscardedEvent](WebSocketEvents.MEDIA_DISCARDED)
+    onmark = OnHandler[MarkEvent](WebSocketEvents.MARK)
     onmediaended = OnHandler[MediaEndedEvent](WebSocketEvents.MEDIA_ENDED)
 
     def __init__(
@@ -267,6 +269,26 @@ class WebSocket(Link, MediaSource):
     def buffered_media(self, parameters: TagParameters | None = None, **options: Unpack[TagParameters]) -> float:
         """Answer how many milliseconds of received audio wait to be played: of one tag, or of the tag that has most."""
         return self._connection.buffered_media(tag_of(parameters, options))
+
+    def mark(self, name: str, tag: str | None = None) -> asyncio.Future[bool]:
+        """Mark the end of the audio that was received and not played yet, of one tag or of all.
+
+        When it has been played MARK fires, and what this returns is True; or False, when some of it was dropped. With
+        nothing to be played that is on the loop's next turn. Marks of one tag fire in their order. Raises InvalidState
+        when 1000 marks wait or the WebSocket is closed, InvalidParameter.
+        """
+        tag = tag_of(None, {} if tag is None else {"tag": tag})
+        if self._closed is not None:
+            message = "a mark needs a WebSocket that plays audio, this one is closed"
+            raise InvalidState(message)
+
+        def set_mark(identity: int) -> None:
+            if self._retry is None:
+                self._connection.mark_media(tag, identity)
+            else:  # the lost connection tells nothing any more
+                self._loop.call_soon(self._on_mark, identity, True)
+
+        return self._marks.set(self._loop, name, tag, set_mark)
 
     def _sink(self) -> _core.Connection:
         return self._audible

@@ -9,6 +9,7 @@ pub mod delay;
 pub mod dtmf;
 pub mod encoding;
 pub mod event;
+pub mod feed;
 pub mod g711;
 pub mod g722;
 pub mod level;

@@ -16,6 +16,8 @@ use numbers::{Numbers, Verdict};
 pub struct Pushed {
     /// Samples taken into the buffer.
     pub accepted: usize,
+    /// Samples that are buffered behind its place.
+    pub behind: usize,
     /// Samples thrown away: the buffer was full, or their place in the audio has been played.
     pub discarded: usize,
     /// Of these, how many because the buffer was full.
@@ -97,7 +99,7 @@ impl Playout {
         pushed.discarded = pcm.len() - pushed.accepted;
         if let Some(pcm) = pcm.get(..pushed.accepted).filter(|pcm| !pcm.is_empty()) {
             self.chunk_len = pcm.len();
-            self.insert(place, pcm);
+            pushed.behind = self.insert(place, pcm);
         } else if let Some(place) = place.filter(|_| !too_late) {
             self.cover(place);
         }
@@ -138,7 +140,8 @@ impl Playout {
         place
     }
 
-    fn insert(&mut self, place: Option<u64>, pcm: &[i16]) {
+    /// Puts a chunk in its place; answers how many samples are behind it.
+    fn insert(&mut self, place: Option<u64>, pcm: &[i16]) -> usize {
         let span = Span { place, through: place, len: pcm.len() };
         // Behind everything that is not later; a chunk without a number keeps its place.
         let later =
@@ -150,6 +153,7 @@ impl Playout {
             let place = self.samples.len() - pcm.len() - samples;
             self.samples.make_contiguous()[place..].rotate_right(pcm.len());
         }
+        samples
     }
 
     /// Appends up to `wanted` samples to `out`, none from behind a gap; returns how many there were.

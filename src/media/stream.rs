@@ -3,7 +3,6 @@
 //! It paces itself by absolute deadlines: the driver calls [`Stream::tick`] when
 //! [`Stream::next_deadline`] has come, and asks again, until the deadline lies in the future.
 
-use std::cmp::Ordering;
 use std::time::{Duration, Instant};
 
 use super::codec::{Decoder, PayloadError};
@@ -15,8 +14,12 @@ use super::samples_in;
 use super::silence::SilenceClock;
 use super::supply::Supply;
 
+mod marks;
+mod play;
 mod report;
 
+use marks::Marks;
+pub use marks::{MAX_MARKS, Reached, TooManyMarks};
 pub use report::{Counters, StreamConfig, StreamEvent, Tick};
 
 /// Audio that is discarded is told of so long after its first sample.
@@ -78,6 +81,7 @@ pub struct Stream {
     /// Less than a frame was there when it was due, and has been given one frame more.
     waited: bool,
     sender: Sender,
+    marks: Marks,
     /// Between `Started` and `Ended`.
     started: bool,
     /// Samples since `Started`: all, and up to the end of the last audible frame.
@@ -119,6 +123,7 @@ impl Stream {
             tell: None,
             waited: false,
             sender: Sender::Open,
+            marks: Marks::default(),
             started: false,
             samples: 0,
             audible_samples: 0,
@@ -148,6 +153,17 @@ impl Stream {
     /// How long the buffered audio lasts.
     pub fn buffered(&self) -> Duration {
         self.supply.playout().buffered_duration()
+    }
+
+    /// When the frame that was played last began to sound.
+    pub fn sounding_since(&self) -> Option<Instant> {
+        self.last_end.and_then(|end| end.checked_sub(self.config.frame))
+    }
+
+    /// It plays after `before`, which is over: not while the last frame of that is still heard.
+    pub fn follow(&mut self, before: &Self) {
+        self.last_end = self.last_end.max(before.last_end);
+        self.due = self.due.max(self.due.and(before.last_end));
     }
 
     /// True between `Started` and `Ended`.
@@ -200,6 +216,8 @@ impl Stream {
         self.counters.discarded_samples += (pushed.discarded + left_out) as u64;
         self.discarded(now, pushed.overflow + left_out);
         if pushed.accepted > 0 {
+            let place = self.supply.playout().buffered() - pushed.accepted - pushed.behind;
+            self.marks.inserted(place, pushed.accepted);
             self.plan(now);
         }
         Ok(pushed)
@@ -264,6 +282,7 @@ impl Stream {
     /// on from what was played.
     pub fn clear(&mut self, now: Instant) -> usize {
         let dropped = self.supply.clear();
+        self.marks.clear(now);
         self.flow = Flow::Cleared;
         self.refilled = None;
         self.counters.discarded_samples += dropped as u64;
@@ -288,7 +307,7 @@ impl Stream {
 
     /// When [`tick`](Self::tick) is to be called next; `None` until something comes in.
     pub fn next_deadline(&self) -> Option<Instant> {
-        [self.due, self.silence.deadline(), self.tell].into_iter().flatten().min()
+        [self.due, self.silence.deadline(), self.tell, self.marks.deadline()].into_iter().flatten().min()
     }
 
     /// Does what was due first, if its time has come. `frame` is cleared, and filled with exactly
@@ -318,101 +337,6 @@ impl Stream {
             Some(due) => self.play(due, frame),
             None => Tick::default(),
         }
-    }
-
-    fn end_by_silence(&mut self) -> Tick {
-        let event = self.end(self.audible_samples);
-        self.supply.rest();
-        Tick { event, ..Tick::default() }
-    }
-
-    /// Plays the frame that is due at `due`, or finds that there is none.
-    fn play(&mut self, due: Instant, frame: &mut Vec<i16>) -> Tick {
-        if self.supply.is_dry() {
-            return self.run_dry(due, frame);
-        }
-        if !self.is_stopping() && !self.waited && self.supply.available() < self.frame_samples {
-            self.waited = true;
-            self.due = Some(due + self.config.frame);
-            return Tick::default();
-        }
-
-        self.waited = false;
-        self.flow = Flow::Playing;
-        let pause = match (self.audio_end, self.refilled) {
-            (Some(end), _) => due.saturating_duration_since(end),
-            (None, first) => first.map_or(Duration::ZERO, |first| due.saturating_duration_since(first)),
-        };
-        self.refilled = None;
-        if !pause.is_zero() {
-            self.supply.resume(pause);
-        }
-        let cut = self.supply.shaped().cut;
-        let count = self.supply.frame(self.frame_samples, frame);
-        self.discarded(due, (self.supply.shaped().cut - cut) as usize);
-        let filled = frame.len();
-        let silent = self.silence.is_silent(frame);
-        if filled < self.frame_samples {
-            if !self.is_stopping() {
-                self.supply.fade_out(self.frame_samples - filled, frame);
-            }
-            frame.resize(self.frame_samples, 0);
-        }
-        let first = self.last_end.is_none();
-        let end = due + self.config.frame;
-        self.audio_end = Some(match filled.cmp(&self.frame_samples) {
-            Ordering::Less => due + duration_of(filled as u64, self.encoding.sample_rate()),
-            _ => end,
-        });
-        self.last_end = Some(end);
-        self.due = Some(end);
-        self.counters.played_samples += count as u64;
-        if count == 0 {
-            return Tick { event: None, played: true, ended_stream: false };
-        }
-
-        let mut event = None;
-        if !self.started && (first || !silent) {
-            event = Some(StreamEvent::Started);
-            self.started = true;
-            (self.samples, self.audible_samples) = (0, 0);
-            self.silence.start(due);
-        }
-        if self.started {
-            self.samples += count as u64;
-            if !silent {
-                self.audible_samples = self.samples;
-                self.silence.start(due + duration_of(count as u64, self.encoding.sample_rate()));
-            }
-        }
-        Tick { event, played: true, ended_stream: false }
-    }
-
-    /// Nothing is there at `due`. Whether the sender pauses or its next chunk is late, what was heard fades out.
-    fn run_dry(&mut self, due: Instant, frame: &mut Vec<i16>) -> Tick {
-        self.due = None;
-        if self.is_stopping() {
-            return self.finish();
-        }
-        let flow = std::mem::replace(&mut self.flow, Flow::Dry);
-        if flow != Flow::Playing || !self.supply.fade_out(self.frame_samples, frame) {
-            return Tick::default();
-        }
-        self.last_end = Some(due + self.config.frame);
-        Tick { event: None, played: true, ended_stream: false }
-    }
-
-    /// Everything is played, after a stop.
-    fn finish(&mut self) -> Tick {
-        self.sender = Sender::Finished;
-        Tick { event: self.end(self.samples), played: false, ended_stream: true }
-    }
-
-    /// `Ended`, unless it has been said.
-    fn end(&mut self, samples: u64) -> Option<StreamEvent> {
-        self.silence.stop();
-        std::mem::take(&mut self.started)
-            .then(|| StreamEvent::Ended { duration: duration_of(samples, self.encoding.sample_rate()) })
     }
 }
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::media::stream::Reached;
+
 use super::server::Question;
 use super::{Connection, Failure};
 
@@ -69,6 +71,8 @@ pub enum Notice {
         /// How much, since the last such notice.
         duration: Duration,
     },
+    /// What was marked under this id was played, or dropped.
+    Mark(Reached),
     /// All that was sent is with the operating system.
     Drained,
     /// A pong that answers a ping of the application.

@@ -225,6 +225,7 @@ impl LoopBridge {
                 let milliseconds = duration.as_secs_f64() * 1000.0;
                 sink.call_method1(intern!(py, "on_media_discarded"), (tag, milliseconds))?;
             }
+            Notice::Mark(mark) => drop(sink.call_method1(intern!(py, "on_mark"), (mark.id, mark.played))?),
             Notice::Drained => drop(sink.call_method0(intern!(py, "on_drained"))?),
             Notice::Pong(payload) => {
                 sink.call_method1(intern!(py, "on_pong"), (PyBytes::new(py, &payload),))?;

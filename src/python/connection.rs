@@ -152,6 +152,10 @@ impl PyConnection {
         Ok(self.get(py)?.clear_media(tag).as_secs_f64() * 1000.0)
     }
 
+    fn mark_media(&self, py: Python<'_>, tag: Option<&str>, identity: u64) -> PyResult<()> {
+        self.get(py)?.mark_media(tag, identity).map_err(|e| errors::too_many_marks(py, e))
+    }
+
     fn buffered_media(&self, py: Python<'_>, tag: Option<&str>) -> PyResult<f64> {
         Ok(self.get(py)?.buffered_media(tag).as_secs_f64() * 1000.0)
     }

@@ -11,6 +11,7 @@ use crate::media::codec::PayloadError;
 use crate::media::encoding::FormatError;
 use crate::media::event::EventError;
 use crate::media::pcm::format::PartialSample;
+use crate::media::stream::TooManyMarks;
 use crate::net::{
     AudioUnitError, Failure, ListenError, PlayerError, ProxyError, ProxyUrlError, RecorderError, RouteError, TlsError,
 };
@@ -79,8 +80,12 @@ pub(super) fn audio_unit(py: Python<'_>, source: &AudioUnitError) -> PyErr {
     match source {
         AudioUnitError::Rate(_) => plain(py, "InvalidParameter", source),
         AudioUnitError::Full { .. } => plain(py, "MediaBufferFull", source),
-        AudioUnitError::Closed => plain(py, "InvalidState", source),
+        AudioUnitError::Marks(_) | AudioUnitError::Closed => plain(py, "InvalidState", source),
     }
+}
+
+pub(super) fn too_many_marks(py: Python<'_>, source: TooManyMarks) -> PyErr {
+    plain(py, "InvalidState", &source)
 }
 
 pub(super) fn player(py: Python<'_>, source: &PlayerError, path: &Path) -> PyErr {

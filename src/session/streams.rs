@@ -4,9 +4,14 @@
 use std::time::{Duration, Instant};
 
 use crate::media::codec::PayloadError;
+use crate::media::duration_of;
 use crate::media::encoding::{Encoding, FormatError};
 use crate::media::event::{self, EventError, Media, MediaEvent, Start};
-use crate::media::stream::{Stream, StreamConfig, StreamEvent};
+use crate::media::stream::{Reached, Stream, StreamConfig, StreamEvent};
+
+mod marks;
+
+use marks::Marks;
 
 /// Bounds and timing of the streams of one connection.
 #[derive(Debug, Clone, Copy)]
@@ -96,6 +101,8 @@ pub enum Output<'a> {
         /// How much, since the last time.
         duration: Duration,
     },
+    /// A mark was reached by all streams that it was set in.
+    Mark(Reached),
     /// The stream is over and will not come back under this key.
     Over {
         /// The key of its frames.
@@ -120,6 +127,7 @@ pub struct Streams {
     grid: Option<Instant>,
     payload: Vec<u8>,
     frame: Vec<i16>,
+    marks: Marks,
     past: StreamsCounters,
 }
 
@@ -168,6 +176,7 @@ impl Streams {
             grid: None,
             payload: Vec::new(),
             frame: Vec::new(),
+            marks: Marks::default(),
             past: StreamsCounters::default(),
         }
     }
@@ -249,11 +258,15 @@ impl Streams {
         self.grid = Some(now);
         let mut index = 0;
         while index < self.entries.len() {
+            self.tell_marks(index, now, out);
             let due = self.plays(index) && self.entries[index].stream.next_deadline().is_some_and(|d| d <= now);
             if due && self.tick_one(index, now, out) {
                 let entry = self.entries.remove(index);
-                self.past.add(&entry.stream);
-                out(Output::Over { key: entry.key });
+                let mut later = self.entries.iter_mut().map(|entry| &mut entry.stream);
+                if let Some(next) = later.find(|stream| stream.tag() == entry.stream.tag()) {
+                    next.follow(&entry.stream);
+                }
+                self.let_go(entry, out);
             } else {
                 index += 1;
             }
@@ -279,13 +292,24 @@ impl Streams {
         tick.ended_stream
     }
 
+    /// A stream is over.
+    fn let_go(&mut self, mut entry: Entry, out: &mut impl FnMut(Output<'_>)) {
+        while let Some(part) = entry.stream.take_last_mark() {
+            self.marks.reached(part).into_iter().for_each(|mark| out(Output::Mark(mark)));
+        }
+        self.past.add(&entry.stream);
+        out(Output::Over { key: entry.key });
+    }
+
     /// Drops buffered audio of one tag, or of all: answers how much. What plays goes on with what comes next.
-    pub fn clear(&mut self, now: Instant, tag: Option<&str>) -> Duration {
+    pub fn clear(&mut self, now: Instant, tag: Option<&str>, out: &mut impl FnMut(Output<'_>)) -> Duration {
         let mut dropped = Duration::ZERO;
-        for entry in &mut self.entries {
-            if tag.is_none_or(|t| t == entry.stream.tag()) {
-                let samples = entry.stream.clear(now);
-                dropped += Duration::from_secs_f64(samples as f64 / f64::from(entry.stream.encoding().sample_rate()));
+        for index in 0..self.entries.len() {
+            let stream = &mut self.entries[index].stream;
+            if tag.is_none_or(|t| t == stream.tag()) {
+                let samples = stream.clear(now);
+                dropped += duration_of(samples as u64, stream.encoding().sample_rate());
+                self.tell_marks(index, now, out);
             }
         }
         dropped
@@ -306,15 +330,15 @@ impl Streams {
 
     /// The connection is gone: ends every stream now. What was buffered is not played.
     pub fn finish(&mut self, out: &mut impl FnMut(Output<'_>)) {
-        for Entry { key, mut stream } in std::mem::take(&mut self.entries) {
+        for mut entry in std::mem::take(&mut self.entries) {
+            let stream = &mut entry.stream;
             if let Some(duration) = stream.take_discarded() {
                 out(Output::Discarded { tag: stream.tag(), duration });
             }
             if let Some(duration) = stream.abandon() {
                 out(Output::Ended { tag: stream.tag(), duration });
             }
-            self.past.add(&stream);
-            out(Output::Over { key });
+            self.let_go(entry, out);
         }
     }
 

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 import voxwire
-from voxwire import AppEvents, WebSocketAudioEncoding, WebSocketCloseCode, WebSocketEvents, WebSocketReadyState
+from voxwire import (
+    AppEvents,
+    AudioUnitEvents,
+    WebSocketAudioEncoding,
+    WebSocketCloseCode,
+    WebSocketEvents,
+    WebSocketReadyState,
+)
 
 TABLES: dict[type[Enum], dict[str, Any]] = {
     WebSocketEvents: {
@@ -18,6 +25,7 @@ TABLES: dict[type[Enum], dict[str, Any]] = {
         "MEDIA_STARTED": "WebSocket.MediaEventStarted",
         "MEDIA_ENDED": "WebSocket.MediaEventEnded",
         "MEDIA_DISCARDED": "WebSocket.MediaDiscarded",
+        "MARK": "WebSocket.Mark",
         "RECONNECTING": "WebSocket.Reconnecting",
     },
     WebSocketReadyState: {
@@ -61,6 +69,9 @@ TABLES: dict[type[Enum], dict[str, Any]] = {
         "PCM_U8": "pcm_u8",
         "PCM_S24LE": "pcm_s24le",
         "PCM_F32LE": "pcm_f32le",
+    },
+    AudioUnitEvents: {
+        "MARK": "AudioUnit.Mark",
     },
     AppEvents: {
         "WebSocket": "Application.WebSocket",

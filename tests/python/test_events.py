@@ -47,7 +47,7 @@ FIELDS: dict[E, dict[str, type]] = {
     E.MEDIA_STARTED: {"websocket": WebSocket, "tag": str, "encoding": WebSocketAudioEncoding, "customParameters": dict},
     E.MEDIA_ENDED: {"websocket": WebSocket, "tag": str, "mediaInfo": voxwire.WebSocketMediaInfo},
 }
-ONLY_ELSEWHERE = {E.RECONNECTING, E.MEDIA_DISCARDED}
+ONLY_ELSEWHERE = {E.RECONNECTING, E.MEDIA_DISCARDED, E.MARK}
 
 
 async def test_fields_of_every_event() -> None:
@@ -126,6 +126,7 @@ ON = {
     E.MEDIA_STARTED: "onmediastarted",
     E.MEDIA_ENDED: "onmediaended",
     E.MEDIA_DISCARDED: "onmediadiscarded",
+    E.MARK: "onmark",
     E.RECONNECTING: "onreconnecting",
 }
 

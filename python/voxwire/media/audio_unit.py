@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+import asyncio
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from voxwire import _core
+from voxwire.enums import AudioUnitEvents
+from voxwire.events import AudioUnitMarkEvent
+from voxwire.marks import Marks
+from voxwire.target import EventTarget, OnHandler
 
 from .routing import MediaSource
 from .unit import Unit
 
 if TYPE_CHECKING:
+    from enum import StrEnum
     from types import TracebackType
 
     from typing_extensions import Buffer
 
 
-class AudioUnit(Unit, MediaSource):
+class AudioUnit(Unit, MediaSource, EventTarget):
     """Audio for Python code: read what is sent to it, write what it sends. PCM, signed 16-bit little-endian, mono.
 
     `async for frame in unit` gives frames of 20 ms until the unit is closed.
     """
+
+    _names: ClassVar[type[StrEnum]] = AudioUnitEvents
+    _role: ClassVar[str] = "unit"
+
+    onmark = OnHandler[AudioUnitMarkEvent](AudioUnitEvents.MARK)
 
     def __init__(self, rate: int = 16000, buffer: float = 10.0) -> None:
         """`rate` in Hz: 8000, 16000, 24000, 32000, 44100 or 48000; `buffer` bounds each direction, in seconds.
@@ -27,6 +38,9 @@ class AudioUnit(Unit, MediaSource):
         When nobody reads, the oldest audio is discarded (`discarded`).
         """
         super().__init__()
+        EventTarget.__init__(self)
+        self._marks = Marks()
+        self._reports.on_mark = self._on_mark
         self._rate = rate
         self._unit = _core.AudioUnit(self._bridge, self._reports, rate, float(buffer))
 
@@ -82,6 +96,21 @@ class AudioUnit(Unit, MediaSource):
     def clear(self) -> float:
         """Drop what is queued, at once; answers the milliseconds dropped."""
         return self._unit.clear()
+
+    def mark(self, name: str = "") -> asyncio.Future[bool]:
+        """Mark the end of what was written: when all before it has been played the MARK event fires, and what this returns
+        is True; or False, when some of it was dropped.
+
+        With nothing to be played that is on the loop's next turn. Marks fire in their order. Raises InvalidState when 1000
+        marks wait or the unit is closed, InvalidParameter.
+        """
+        return self._marks.set(asyncio.get_running_loop(), name, None, self._unit.mark)
+
+    def _on_mark(self, identity: int, played: bool) -> None:
+        mark = self._marks.take(identity)
+        if mark is not None:
+            self._dispatch(AudioUnitMarkEvent(self, mark.name, played))
+            mark.tell(played=played)
 
     def close(self) -> None:
         """End the unit and its routes. Readers get what is left, then the end."""

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 Path = str | PathLike[str]
 
 
+def _no_marks(identity: int, played: bool) -> None:
+    """Take a mark, of which only an AudioUnit has some."""
+
+
 @dataclass(slots=True)
 class Reports:
     """The `_core.UnitSink` of a unit."""
@@ -24,6 +28,7 @@ class Reports:
     on_writable: Callable[[], None]
     on_finished: Callable[[Exception | None], None]
     on_file_completed: Callable[[str], None]
+    on_mark: Callable[[int, bool], None] = _no_marks
 
 
 class Unit:

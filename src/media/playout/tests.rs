@@ -30,7 +30,8 @@ fn accepted(accepted: usize) -> Pushed {
     Pushed { accepted, ..Pushed::default() }
 }
 
-const DUPLICATE: Pushed = Pushed { accepted: 0, discarded: 0, overflow: 0, duplicate: true, reordered: false, lost: 0 };
+const DUPLICATE: Pushed =
+    Pushed { accepted: 0, behind: 0, discarded: 0, overflow: 0, duplicate: true, reordered: false, lost: 0 };
 
 #[test]
 fn in_order_from_any_first_number() {

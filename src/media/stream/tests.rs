@@ -1,5 +1,7 @@
 //! The stream against a stepped clock: pacing, events, silence, underruns, bounds.
 
+mod marks;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -22,9 +24,10 @@ enum Happened {
     Ended(f64, Duration),
     Discarded(f64, Duration),
     Gone(f64),
+    Marked(f64, u64, bool),
 }
 
-use Happened::{Discarded, Ended, Frame, Gone, Started};
+use Happened::{Discarded, Ended, Frame, Gone, Marked, Started};
 
 /// A stream, a clock, and a driver that steps to each deadline.
 struct Bench {
@@ -73,6 +76,9 @@ impl Bench {
         let tick = self.stream.tick(self.now, &mut frame);
         let real = self.stream.counters().played_samples - before;
         let at = self.at();
+        while let Some(Reached { id, played }) = self.stream.take_mark(self.now) {
+            self.log.push(Marked(at, id, played));
+        }
         assert_eq!(frame.len(), if tick.played { FRAME } else { 0 }, "a frame or none");
         match tick.event {
             Some(StreamEvent::Started) => {
@@ -694,7 +700,7 @@ proptest! {
                     }
                     played.extend(frame.iter().copied().filter(|&sample| sample != 0));
                 }
-                Gone(_) | Discarded(..) => {}
+                Gone(_) | Discarded(..) | Marked(..) => {}
             }
         }
         prop_assert!(!started, "never ended");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::media::stream::{Reached, TooManyMarks};
 use crate::net::mailbox::Notice;
 use crate::net::pacer::{Paced, Slot};
 use crate::net::route::{Fanout, Origin, Source};
@@ -13,8 +14,32 @@ use super::Connection;
 
 impl Connection {
     /// Drops buffered incoming audio of one tag, or of all; answers how much.
-    pub fn clear_media(&self, tag: Option<&str>) -> Duration {
-        self.streams.as_ref().map_or(Duration::ZERO, |streams| lock(streams).clear(Instant::now(), tag))
+    pub fn clear_media(self: &Arc<Self>, tag: Option<&str>) -> Duration {
+        let Some(streams) = &self.streams else { return Duration::ZERO };
+        let (now, mut notices) = (Instant::now(), Vec::new());
+        let mut streams = lock(streams);
+        let dropped = streams.clear(now, tag, &mut |output| self.play(now, &output, &mut notices));
+        self.post(&mut notices);
+        let deadline = streams.next_deadline();
+        drop(streams);
+        self.schedule(deadline);
+        dropped
+    }
+
+    /// Marks the end of the incoming audio that is buffered: of one tag, or of all. `Notice::Mark` brings the id back.
+    pub fn mark_media(self: &Arc<Self>, tag: Option<&str>, id: u64) -> Result<(), TooManyMarks> {
+        let now = Instant::now();
+        if let Some(streams) = &self.streams {
+            let mut streams = lock(streams);
+            if streams.mark(now, tag, id)? {
+                let deadline = streams.next_deadline();
+                drop(streams);
+                self.schedule(deadline);
+                return Ok(());
+            }
+        }
+        self.post(&mut vec![Notice::Mark(Reached { id, played: true })]);
+        Ok(())
     }
 
     /// How much incoming audio waits to be played: of one tag, or of the tag that has most.
@@ -43,6 +68,7 @@ impl Connection {
             Output::Discarded { tag, duration } => {
                 notices.push(Notice::MediaDiscarded { tag: tag.to_owned(), duration });
             }
+            Output::Mark(mark) => notices.push(Notice::Mark(mark)),
             Output::Over { key } => {
                 self.fanout.flush(now);
                 self.fanout.over(key);

@@ -2,12 +2,12 @@
 //! played in real time into what it is routed to.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::media::encoding::Encoding;
+use crate::media::feed::{Feed, Output};
 use crate::media::resample::{Resampler, UnsupportedRate};
-use crate::media::stream::{Stream, StreamConfig};
+use crate::media::stream::{Reached, TooManyMarks};
 
 use crate::net::mailbox::{Mailbox, Notice};
 use crate::net::pacer::{Paced, Slot};
@@ -32,6 +32,9 @@ pub enum AudioUnitError {
         /// The bound in milliseconds.
         limit: u128,
     },
+    /// Too many marks wait.
+    #[error(transparent)]
+    Marks(#[from] TooManyMarks),
     /// Written after `close`.
     #[error("the audio unit is closed")]
     Closed,
@@ -59,13 +62,11 @@ struct Incoming {
     closed: bool,
 }
 
-/// Samples that wait to be played.
+/// What waits to be played.
 struct Outgoing {
-    stream: Stream,
-    key: u64,
-    frame: Vec<i16>,
-    /// Somebody wants to know when at most this many samples wait.
-    wanted: Option<usize>,
+    feed: Feed,
+    /// Somebody wants to know when at most this much waits.
+    wanted: Option<Duration>,
     closed: bool,
 }
 
@@ -78,7 +79,7 @@ impl AudioUnit {
         limit: Duration,
     ) -> Result<Arc<Self>, AudioUnitError> {
         Resampler::new(rate, 8000)?;
-        let stream = new_stream(rate, limit);
+        let feed = Feed::new(rate, limit);
         Ok(Arc::new(Self {
             id: core.next_id(),
             rate,
@@ -86,7 +87,7 @@ impl AudioUnit {
             mailbox,
             core,
             incoming: Mutex::default(),
-            outgoing: Mutex::new(Outgoing { stream, key: 0, frame: Vec::new(), wanted: None, closed: false }),
+            outgoing: Mutex::new(Outgoing { feed, wanted: None, closed: false }),
             fanout: Fanout::default(),
             slot: Slot::new(),
         }))
@@ -121,52 +122,58 @@ impl AudioUnit {
         if outgoing.closed {
             return Err(AudioUnitError::Closed);
         }
-        let (queued, new) = (outgoing.stream.buffered(), self.time(pcm.len() as u64 / 2));
+        let (queued, new) = (outgoing.feed.queued(), self.time(pcm.len() as u64 / 2));
         if queued + new > self.limit {
             let [queued, new, limit] = [queued, new, self.limit].map(|d| d.as_millis());
             return Err(AudioUnitError::Full { queued, new, limit });
         }
-        if outgoing.stream.is_stopping() {
-            outgoing.stream = new_stream(self.rate, self.limit);
-            outgoing.key += 1;
-        }
-        // Fails only for an odd number of bytes, which the caller has refused.
-        let _ = outgoing.stream.push(now, None, None, pcm);
-        let deadline = outgoing.stream.next_deadline();
-        drop(outgoing);
-        self.schedule(deadline);
+        outgoing.feed.write(now, pcm);
+        self.schedule(outgoing);
         Ok(())
     }
 
     /// What was written is all: its routes end their streams after it.
     pub fn end(self: &Arc<Self>) {
         let mut outgoing = lock(&self.outgoing);
-        outgoing.stream.stop(Instant::now());
-        let deadline = outgoing.stream.next_deadline();
-        drop(outgoing);
-        self.schedule(deadline);
+        outgoing.feed.end(Instant::now());
+        self.schedule(outgoing);
     }
 
     /// Drops what was written and not played.
-    pub fn clear(&self) -> Duration {
+    pub fn clear(self: &Arc<Self>) -> Duration {
         let mut outgoing = lock(&self.outgoing);
-        let dropped = outgoing.stream.clear(Instant::now());
+        let dropped = outgoing.feed.clear(Instant::now());
         self.tell_writable(&mut outgoing);
-        self.time(dropped as u64)
+        self.schedule(outgoing);
+        dropped
+    }
+
+    /// Marks the end of what was written: `Notice::Mark` brings the id back when it has been played, or was dropped.
+    pub fn mark(self: &Arc<Self>, id: u64) -> Result<(), AudioUnitError> {
+        let mut outgoing = lock(&self.outgoing);
+        if outgoing.closed {
+            return Err(AudioUnitError::Closed);
+        }
+        if outgoing.feed.mark(Instant::now(), id)? {
+            self.schedule(outgoing);
+        } else {
+            self.mailbox.post_one(self.id, Notice::Mark(Reached { id, played: true }));
+        }
+        Ok(())
     }
 
     /// How much was written and not played.
     pub fn queued(&self) -> Duration {
-        lock(&self.outgoing).stream.buffered()
+        lock(&self.outgoing).feed.queued()
     }
 
     /// True when at most `below` waits; else `Notice::Writable` will come.
     pub fn request_writable(&self, below: Duration) -> bool {
         let mut outgoing = lock(&self.outgoing);
-        if outgoing.stream.buffered() <= below || outgoing.closed {
+        if outgoing.feed.queued() <= below || outgoing.closed {
             return true;
         }
-        outgoing.wanted = Some((below.as_secs_f64() * f64::from(self.rate)) as usize);
+        outgoing.wanted = Some(below);
         false
     }
 
@@ -179,37 +186,39 @@ impl AudioUnit {
         drop(incoming);
         let mut outgoing = lock(&self.outgoing);
         outgoing.closed = true;
-        outgoing.stream.clear(Instant::now());
+        outgoing.feed.clear(Instant::now());
         self.tell_writable(&mut outgoing);
+        outgoing.feed.close(&mut |output| self.play(&output));
         drop(outgoing);
         self.fanout.close();
         self.mailbox.post_one(self.id, Notice::Finished(None));
     }
 
-    fn schedule(self: &Arc<Self>, deadline: Option<Instant>) {
+    fn schedule(self: &Arc<Self>, outgoing: MutexGuard<'_, Outgoing>) {
+        let deadline = outgoing.feed.next_deadline();
+        drop(outgoing);
         if let Some(at) = deadline {
             self.core.pacer(self.id).schedule(Arc::<Self>::clone(self), at);
         }
     }
 
     fn tell_writable(&self, outgoing: &mut Outgoing) {
-        let queued = (outgoing.stream.buffered().as_secs_f64() * f64::from(self.rate)).round() as usize;
+        let queued = outgoing.feed.queued();
         if outgoing.wanted.take_if(|below| queued <= *below).is_some() {
             self.mailbox.post_one(self.id, Notice::Writable);
         }
     }
-}
 
-fn new_stream(rate: u32, limit: Duration) -> Stream {
-    // What is written here is played as it is written: there is no network to make up for.
-    let config = StreamConfig {
-        playout_delay: Duration::ZERO,
-        playout_delay_max: None,
-        max_buffered: limit,
-        conceal: false,
-        ..StreamConfig::default()
-    };
-    Stream::new(String::new(), Encoding::pcm16(rate), None, config)
+    fn play(&self, output: &Output<'_>) {
+        match *output {
+            Output::Frame { key, at, pcm } => {
+                self.fanout.frame(Origin { key, tag: "", custom: None, rate: self.rate }, pcm);
+                self.fanout.flush(at);
+            }
+            Output::Over { key } => self.fanout.over(key),
+            Output::Mark(mark) => self.mailbox.post_one(self.id, Notice::Mark(mark)),
+        }
+    }
 }
 
 impl MediaSink for AudioUnit {
@@ -258,20 +267,14 @@ impl Source for AudioUnit {
 impl Paced for AudioUnit {
     fn tick(&self, now: Instant) -> Option<Instant> {
         let mut outgoing = lock(&self.outgoing);
-        if outgoing.closed || outgoing.stream.next_deadline().is_none_or(|at| at > now) {
-            return outgoing.stream.next_deadline().filter(|_| !outgoing.closed);
+        if outgoing.closed {
+            return None;
         }
-        let Outgoing { stream, frame, key, .. } = &mut *outgoing;
-        let tick = stream.tick(now, frame);
-        if tick.played {
-            self.fanout.frame(Origin { key: *key, tag: "", custom: None, rate: self.rate }, frame);
-            self.fanout.flush(now);
+        if outgoing.feed.next_deadline().is_some_and(|at| at <= now) {
+            outgoing.feed.tick(now, &mut |output| self.play(&output));
+            self.tell_writable(&mut outgoing);
         }
-        if tick.ended_stream {
-            self.fanout.over(*key);
-        }
-        self.tell_writable(&mut outgoing);
-        outgoing.stream.next_deadline()
+        outgoing.feed.next_deadline()
     }
 
     fn slot(&self) -> &Slot {

@@ -49,6 +49,10 @@ impl PyAudioUnit {
         Ok(self.0.get(py)?.clear().as_secs_f64() * MS)
     }
 
+    fn mark(&self, py: Python<'_>, identity: u64) -> PyResult<()> {
+        self.0.get(py)?.mark(identity).map_err(|e| errors::audio_unit(py, &e))
+    }
+
     fn request_writable(&self, py: Python<'_>, below: f64) -> PyResult<bool> {
         Ok(self.0.get(py)?.request_writable(seconds(py, "below", below / MS)?))
     }

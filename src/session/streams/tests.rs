@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::media::event::{Parsed, parse};
+use crate::media::stream::{MAX_MARKS, TooManyMarks};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -32,6 +33,7 @@ fn play(streams: &mut Streams, t0: Instant, until: Instant) -> Vec<(u128, String
                 Output::Frame { tag, pcm, .. } => format!("frame {tag} {}", pcm.len()),
                 Output::Ended { tag, duration } => format!("ended {tag} {}", duration.as_millis()),
                 Output::Discarded { tag, duration } => format!("discarded {tag} {}", duration.as_millis()),
+                Output::Mark(mark) => format!("mark {} {}", mark.id, mark.played),
                 Output::Over { .. } => "over".to_owned(),
             };
             log.push(((at - t0).as_millis(), text));
@@ -183,4 +185,87 @@ fn a_long_chunk_leaves_no_more_than_what_can_be_played_of_it() {
     apply(&mut streams, now, &long).unwrap();
     assert_eq!(streams.payload.capacity(), 0);
     assert_eq!(streams.entries[0].stream.buffered(), Duration::from_secs(10));
+}
+
+fn marks(streams: &mut Streams, t0: Instant, until: Instant) -> Vec<(u128, Reached)> {
+    let mut told = Vec::new();
+    while let Some(at) = streams.next_deadline().filter(|&d| d <= until) {
+        streams.tick(at, &mut |output| {
+            if let Output::Mark(mark) = output {
+                told.push(((at - t0).as_millis(), mark));
+            }
+        });
+    }
+    told
+}
+
+#[test]
+fn a_mark_without_a_tag_is_reached_when_all_streams_have_played() {
+    let t0 = Instant::now();
+    let mut streams = Streams::new(StreamsConfig::default());
+    for (tag, chunks) in [("a", 2), ("b", 5)] {
+        apply(&mut streams, t0, &start(tag)).unwrap();
+        for chunk in 1..=chunks {
+            apply(&mut streams, t0, &media(tag, chunk)).unwrap();
+        }
+    }
+    assert_eq!(streams.mark(t0, Some("c"), 1), Ok(false), "nothing is buffered of that");
+    assert_eq!(streams.mark(t0, None, 2), Ok(true));
+    assert_eq!(streams.mark(t0, Some("a"), 3), Ok(true));
+    let told = marks(&mut streams, t0, t0 + 5000 * MS);
+    assert_eq!(told, [(40, Reached { id: 3, played: true }), (100, Reached { id: 2, played: true })]);
+}
+
+#[test]
+fn a_mark_of_which_a_part_was_dropped_was_not_played() {
+    let t0 = Instant::now();
+    let mut streams = Streams::new(StreamsConfig::default());
+    for tag in ["a", "b"] {
+        apply(&mut streams, t0, &start(tag)).unwrap();
+        for chunk in 1..=5 {
+            apply(&mut streams, t0, &media(tag, chunk)).unwrap();
+        }
+    }
+    streams.mark(t0, None, 1).unwrap();
+    streams.mark(t0, Some("a"), 2).unwrap();
+    let mut told = Vec::new();
+    streams.clear(t0, Some("a"), &mut |output| told.push(format!("{output:?}")));
+    assert_eq!(told, ["Mark(Reached { id: 2, played: false })"], "at once");
+    assert_eq!(marks(&mut streams, t0, t0 + 5000 * MS), [(100, Reached { id: 1, played: false })]);
+}
+
+#[test]
+fn a_mark_waits_for_the_stream_of_its_tag_that_waits_too() {
+    let t0 = Instant::now();
+    let mut streams = Streams::new(StreamsConfig::default());
+    for _ in 0..2 {
+        apply(&mut streams, t0, &start("a")).unwrap();
+        for chunk in 1..=3 {
+            apply(&mut streams, t0, &media("a", chunk)).unwrap();
+        }
+    }
+    streams.mark(t0, Some("a"), 1).unwrap();
+    let told = marks(&mut streams, t0, t0 + 5000 * MS);
+    assert_eq!(told, [(120, Reached { id: 1, played: true })]);
+}
+
+#[test]
+fn marks_are_told_of_at_the_end_of_the_connection_and_bounded() {
+    let t0 = Instant::now();
+    let mut streams = Streams::new(StreamsConfig::default());
+    apply(&mut streams, t0, &start("a")).unwrap();
+    apply(&mut streams, t0, &media("a", 1)).unwrap();
+    for id in 0..MAX_MARKS as u64 {
+        assert_eq!(streams.mark(t0, None, id), Ok(true));
+    }
+    assert_eq!(streams.mark(t0, None, 7), Err(TooManyMarks));
+    assert_eq!(streams.mark(t0, Some("b"), 7), Err(TooManyMarks));
+    let mut told = Vec::new();
+    streams.finish(&mut |output| {
+        if let Output::Mark(mark) = output {
+            told.push(mark);
+        }
+    });
+    let expected: Vec<_> = (0..MAX_MARKS as u64).map(|id| Reached { id, played: false }).collect();
+    assert_eq!(told, expected);
 }

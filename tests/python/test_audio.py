@@ -188,7 +188,7 @@ def test_a_format_that_is_none_is_named(make: Any) -> None:
 
 
 def test_audio_that_is_none_is_named() -> None:
-    with pytest.raises(MediaError, match="3 bytes of 16-bit PCM") as caught:
+    with pytest.raises(MediaError, match="3 bytes of s16le") as caught:
         audio.Decoder().decode(b"odd")
     assert caught.value.field == "media.payload"
     with pytest.raises(MediaError, match="Opus"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from os import fspath
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Literal, Self
@@ -105,7 +106,8 @@ class Recorder(Unit, MediaUnit):
             try:
                 self._on_file(FilePath(path))
             except Exception as error:  # noqa: BLE001 - goes where exceptions of handlers go
-                self._report(error, f"on_file of {self!r}")
+                context = {"message": f"exception in on_file of {self!r}", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(context)
 
     @property
     def duration(self) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING
@@ -48,10 +47,6 @@ class Unit:
         self._finished = True
         self._error = error
         self._waiters.wake()
-
-    def _report(self, error: Exception, where: str) -> None:
-        """Give an exception of a function that people gave us to the loop's handler, as those of events."""
-        asyncio.get_running_loop().call_exception_handler({"message": f"exception in {where}", "exception": error})
 
     async def _wait_finished(self) -> None:
         await self._waiters.until(lambda: self._finished)

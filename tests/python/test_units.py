@@ -297,3 +297,18 @@ async def test_a_player_that_has_finished_makes_room_for_the_next(tmp_path: Path
                 await player.wait_finished()
             await listener.stopped(2)
     assert listener.names == ["start", "media", "media", "stop"] * 2
+
+
+async def test_streams_of_one_connection_are_mixed() -> None:
+    # The delay is long, so that a busy machine leaves no gaps.
+    async with pair(server={"playout_delay": 1.0, "playout_delay_max": None}) as (near, far):
+        async with AudioUnit(8000) as one, AudioUnit(8000) as two, AudioUnit(8000) as heard:
+            far.sendMediaTo(heard)
+            for unit, value in ((one, 1000), (two, 2000)):
+                unit.sendMediaTo(near, tag=str(value))
+                unit.write(array.array("h", [value]) * 8000)
+            values: list[set[int]] = []
+            while values.count({3000}) < 30:
+                values.append(set(media.samples(await heard.read())))
+    first = values.index({3000})
+    assert values[first:] == [{3000}] * 30

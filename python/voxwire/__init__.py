@@ -1,7 +1,8 @@
 """voxwire: a WebSocket that carries messages and live audio, on a Rust core.
 
 `WebSocket` opens a connection, `VoxEngine.allowWebSocketConnections` accepts them. `sendMediaTo` routes audio between
-WebSockets, a `Recorder`, a `Player` and an `AudioUnit`; it is decoded, timed and encoded in the core.
+WebSockets and media units (`Recorder`, `Player`, `AudioUnit`, `ToneDetector`, `ToneGenerator`); it is decoded, timed and
+encoded in the core. `voxwire.audio` has the core's audio functions for bytes.
 """
 
 from ._core import __version__
@@ -56,7 +57,19 @@ from .events import (
     WebSocketEvent,
     WebSocketMediaInfo,
 )
-from .media import AudioUnit, MediaSource, MediaUnit, Player, Recorder, SendMediaParameters, TagParameters
+from .media import (
+    AudioUnit,
+    MediaSource,
+    MediaUnit,
+    Player,
+    Recorder,
+    SendMediaParameters,
+    TagParameters,
+    ToneDetector,
+    ToneEnded,
+    ToneGenerator,
+    ToneStarted,
+)
 from .opus import OpusParameters
 from .parameters import WebSocketParameters
 from .reconnect import Backoff, ConnectionLoss, ReconnectPolicy
@@ -123,6 +136,10 @@ __all__ = [
     "TLSError",
     "TLSOptions",
     "TagParameters",
+    "ToneDetector",
+    "ToneEnded",
+    "ToneGenerator",
+    "ToneStarted",
     "TransportError",
     "VoxEngine",
     "VoxwireError",

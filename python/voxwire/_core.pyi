@@ -68,10 +68,10 @@ class UnitSink(Protocol):
     """What a recorder, a player or an audio unit reports to."""
 
     def on_readable(self) -> None:
-        """AudioUnit: `read` has frames (called once for each time it had run empty)."""
+        """AudioUnit, ToneDetector: `read` has something (called once for each time it had run empty)."""
 
     def on_writable(self) -> None:
-        """AudioUnit: asked for by `request_writable`."""
+        """AudioUnit: asked for by `request_writable`. ToneGenerator: all is played."""
 
     def on_file_completed(self, path: str, /) -> None:
         """Recorder: a file is complete."""
@@ -396,8 +396,34 @@ class AudioUnit:
     def discarded(self) -> float:
         """Milliseconds that came when the read side was full and were discarded, oldest first."""
 
-MediaSource: TypeAlias = Connection | Player | AudioUnit
-MediaSink: TypeAlias = Connection | RecorderChannel | AudioUnit
+@final
+class ToneDetector:
+    """Hears DTMF digits in what is routed to it; on_readable says that there is one."""
+
+    def __new__(cls, bridge: LoopBridge, sink: UnitSink) -> ToneDetector: ...
+    def read(self) -> tuple[str, float | None] | None:
+        """A digit, and how long it was in milliseconds; without a length it has begun. None: nothing was heard."""
+
+    def close(self) -> None: ...
+
+@final
+class ToneGenerator:
+    """Plays tones in real time; on_writable says that all is played."""
+
+    def __new__(cls, bridge: LoopBridge, sink: UnitSink) -> ToneGenerator: ...
+    def play(self, digits: str, duration: int, gap: int, level: float, twist: float) -> None:
+        """Digits after what waits: milliseconds and dB. Raises InvalidParameter for digits that are none, levels that clip."""
+
+    def play_tone(self, frequencies: list[float], level: float, on: int, off: int, times: int | None) -> None:
+        """Sines together after what waits: Hz, dB, milliseconds; without `times` until `stop`. Raises InvalidParameter."""
+
+    def stop(self) -> None: ...
+    def close(self) -> None: ...
+    @property
+    def playing(self) -> bool: ...
+
+MediaSource: TypeAlias = Connection | Player | AudioUnit | ToneGenerator
+MediaSink: TypeAlias = Connection | RecorderChannel | AudioUnit | ToneDetector
 
 def route(
     source: MediaSource,

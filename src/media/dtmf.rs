@@ -6,7 +6,7 @@ mod detector;
 mod generator;
 
 pub use detector::{Detected, Detector};
-pub use generator::{Generator, ToneConfig};
+pub use generator::ToneConfig;
 
 /// The frequencies in Hz, of the keys' rows and of their columns (ITU-T Q.23).
 const LOW: [f64; 4] = [697.0, 770.0, 852.0, 941.0];

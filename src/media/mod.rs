@@ -23,6 +23,7 @@ pub mod silence;
 pub mod stream;
 pub mod stretch;
 pub mod supply;
+pub mod tone;
 pub mod wav;
 
 use std::time::Duration;

@@ -43,5 +43,5 @@ pub use tls::{
 pub use totals::{LATENCY_BOUNDS_US, ProcessSnapshot};
 pub use units::{
     AudioUnit, AudioUnitError, Player, PlayerError, Recorder, RecorderChannel, RecorderConfig, RecorderError,
-    RecordingFormat,
+    RecordingFormat, ToneDetector, ToneGenerator,
 };

@@ -13,7 +13,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::net::{self, Connection, Listener, Mailbox, Notice, Recorder};
+use crate::net::{self, Connection, Listener, Mailbox, Notice, Recorder, ToneGenerator};
 
 use super::connection::{PyConnection, address};
 use super::errors;
@@ -59,6 +59,7 @@ pub(super) enum What {
     Connection(Arc<Connection>),
     Listener(Arc<Listener>),
     Recorder(Arc<Recorder>),
+    Tones(Arc<ToneGenerator>),
     Other,
 }
 
@@ -312,6 +313,7 @@ impl What {
             Self::Connection(connection) => connection.close(Some(1001), ""),
             Self::Listener(listener) => listener.close(Duration::ZERO),
             Self::Recorder(recorder) => recorder.close(),
+            Self::Tones(generator) => generator.close(),
             Self::Other => {}
         }
     }

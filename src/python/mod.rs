@@ -46,7 +46,7 @@ mod _core {
     #[pymodule_export]
     use super::statistics::process_statistics;
     #[pymodule_export]
-    use super::units::{PyAudioUnit, PyPlayer, PyRecorder, PyRecorderChannel};
+    use super::units::{PyAudioUnit, PyPlayer, PyRecorder, PyRecorderChannel, PyToneDetector, PyToneGenerator};
     #[pymodule_export]
     use super::via::Via;
     #[pymodule_export]

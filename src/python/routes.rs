@@ -11,7 +11,7 @@ use crate::net::{RouteParams, Sink, Source};
 
 use super::connection::PyConnection;
 use super::errors;
-use super::units::{PyAudioUnit, PyPlayer, PyRecorderChannel};
+use super::units::{PyAudioUnit, PyPlayer, PyRecorderChannel, PyToneDetector, PyToneGenerator};
 
 /// Sends the audio of `source` to `target`. Raises `MediaError`, `AudioRouteError`.
 #[pyfunction]
@@ -89,7 +89,10 @@ fn source_of(source: &Bound<'_, PyAny>) -> PyResult<Arc<dyn Source>> {
     if let Ok(unit) = source.cast::<PyAudioUnit>() {
         return Ok(unit.get().0.get(py)?.clone());
     }
-    Err(PyTypeError::new_err("audio can come from a WebSocket, a Player or an AudioUnit"))
+    if let Ok(generator) = source.cast::<PyToneGenerator>() {
+        return Ok(generator.get().0.get(py)?.clone());
+    }
+    Err(PyTypeError::new_err("audio can come from a WebSocket, a Player, an AudioUnit or a ToneGenerator"))
 }
 
 fn sink_of(target: &Bound<'_, PyAny>) -> PyResult<Sink> {
@@ -103,5 +106,8 @@ fn sink_of(target: &Bound<'_, PyAny>) -> PyResult<Sink> {
     if let Ok(unit) = target.cast::<PyAudioUnit>() {
         return Ok(Sink::Unit(unit.get().0.get(py)?.clone()));
     }
-    Err(PyTypeError::new_err("audio can be sent to a WebSocket, a Recorder or an AudioUnit"))
+    if let Ok(detector) = target.cast::<PyToneDetector>() {
+        return Ok(Sink::Unit(detector.get().0.get(py)?.clone()));
+    }
+    Err(PyTypeError::new_err("audio can be sent to a WebSocket, a Recorder, an AudioUnit or a ToneDetector"))
 }

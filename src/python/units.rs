@@ -3,10 +3,14 @@
 mod audio;
 mod player;
 mod recorder;
+mod tone_detector;
+mod tone_generator;
 
 pub(super) use audio::PyAudioUnit;
 pub(super) use player::PyPlayer;
 pub(super) use recorder::{PyRecorder, PyRecorderChannel};
+pub(super) use tone_detector::PyToneDetector;
+pub(super) use tone_generator::PyToneGenerator;
 
 /// Python sees times in milliseconds.
 const MS: f64 = 1000.0;

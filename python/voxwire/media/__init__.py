@@ -4,6 +4,8 @@ from .audio_unit import AudioUnit
 from .player import Player
 from .recorder import Recorder
 from .routing import MediaSource, MediaUnit, SendMediaParameters, TagParameters, tag_of
+from .tone_detector import ToneDetector, ToneEnded, ToneStarted
+from .tone_generator import ToneGenerator
 
 __all__ = [
     "AudioUnit",
@@ -13,5 +15,9 @@ __all__ = [
     "Recorder",
     "SendMediaParameters",
     "TagParameters",
+    "ToneDetector",
+    "ToneEnded",
+    "ToneGenerator",
+    "ToneStarted",
     "tag_of",
 ]

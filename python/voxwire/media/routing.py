@@ -145,7 +145,9 @@ def gain_of(gain: object) -> float:
 
 def _unit(thing: object) -> MediaUnit:
     if not isinstance(thing, MediaUnit):
-        message = f"audio goes to a WebSocket, a Recorder or an AudioUnit, not to {type(thing).__name__}"
+        message = (
+            f"audio goes to a WebSocket, a Recorder, an AudioUnit or a ToneDetector, not to {type(thing).__name__}"
+        )
         raise TypeError(message)
     return thing
 

@@ -4,6 +4,7 @@ use std::f64::consts::TAU;
 use std::time::Duration;
 
 use super::*;
+use crate::media::tone::Synth;
 use crate::media::{g711, wav};
 
 const RATES: [u32; 6] = [8000, 16_000, 24_000, 32_000, 44_100, 48_000];
@@ -93,8 +94,8 @@ fn names_and_numbers() {
 fn what_is_generated_is_heard_at_every_rate_and_through_g711() {
     for rate in RATES {
         let config = ToneConfig { tone_ms: 60, pause_ms: 50, ..ToneConfig::default() };
-        let mut generator = Generator::new(rate, config);
-        all().for_each(|digit| generator.push(digit));
+        let mut generator = Synth::new(rate);
+        all().for_each(|digit| generator.push(config.tone(digit), Some(1)));
         let (mut pcm, mut total) = (vec![], 0);
         while !generator.is_idle() {
             total += generator.fill_into(rate as usize / 50, &mut pcm);

@@ -487,10 +487,13 @@ class Decoder:
 class Encoder:
     """Encodes one stream of PCM, signed 16-bit little-endian, mono, to any encoding that media streams have.
 
-    `encoding` and `rate` as for `Decoder`. Raises MediaError for a format that cannot be encoded. Any thread.
+    `encoding` and `rate` as for `Decoder`, `opus` as for `sendMediaTo`. Raises MediaError for a format that cannot be
+    encoded, InvalidParameter for `opus` with another encoding. Any thread.
     """
 
-    def __new__(cls, encoding: str | None = None, rate: int | None = None) -> Encoder: ...
+    def __new__(
+        cls, encoding: str | None = None, rate: int | None = None, *, opus: OpusParameters | None = None
+    ) -> Encoder: ...
     @property
     def encoding(self) -> str:
         """The encoding's name on the wire."""
@@ -501,7 +504,7 @@ class Encoder:
 
     def encode(self, pcm: Buffer, /) -> list[bytes]:
         """Take samples and answer the chunks that they complete, each to be sent by itself: one for what was given, but for
-        Opus one for each 20 ms (a packet, or a page of Ogg), and what is left of a frame waits for the next call.
+        Opus one for each packet (in Ogg a page of its own), and what is left of a frame waits for the next call.
 
         `pcm` is bytes-like, or an array of int16 (numpy) with one dimension. Raises MediaError for other items.
         """

@@ -27,14 +27,7 @@ pub(super) fn route(
     gain: f32,
 ) -> PyResult<()> {
     let encoding = Encoding::from_wire(encoding, None, None).map_err(|e| errors::format_error(py, &e))?;
-    let opus = match opus {
-        Some(_) if !matches!(encoding, Encoding::Opus | Encoding::OggOpus) => {
-            let expected = format!("nothing with encoding {}: it is for OPUS", encoding.wire_name());
-            return Err(errors::parameter(py, "opus", "given", &expected));
-        }
-        Some(fields) => fields.config(py)?,
-        None => EncoderConfig::default(),
-    };
+    let opus = opus_config(py, encoding, opus)?;
     let params = RouteParams { encoding, opus, tag, custom: custom_parameters, gain };
     source_of(source)?.route(sink_of(target)?, params).map_err(|e| errors::route(py, &e))
 }
@@ -44,6 +37,18 @@ pub(super) fn route(
 pub(super) fn unroute(source: &Bound<'_, PyAny>, target: &Bound<'_, PyAny>, tag: Option<&str>) -> PyResult<()> {
     source_of(source)?.unroute(&sink_of(target)?, tag);
     Ok(())
+}
+
+/// The parameters of an encoder; none but that of Opus has any. Raises `InvalidParameter`.
+pub(super) fn opus_config(py: Python<'_>, encoding: Encoding, opus: Option<Opus>) -> PyResult<EncoderConfig> {
+    match opus {
+        Some(_) if !matches!(encoding, Encoding::Opus | Encoding::OggOpus) => {
+            let expected = format!("nothing with encoding {}: it is for OPUS", encoding.wire_name());
+            Err(errors::parameter(py, "opus", "given", &expected))
+        }
+        Some(fields) => fields.config(py),
+        None => Ok(EncoderConfig::default()),
+    }
 }
 
 /// The fields of an `OpusParameters`, as Python holds them. It has checked them, too; an encoder checks the numbers again.

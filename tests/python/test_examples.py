@@ -94,6 +94,20 @@ def test_python_audio_unit(tmp_path: Path) -> None:
     assert 1.7 < float(match[1]) < 2.3
 
 
+def test_keypad(tmp_path: Path) -> None:
+    first, *keys, last = run("keypad.py", tmp_path).splitlines()
+    assert first == "the menu answers"
+    assert [key.split(" for ")[0] for key in keys] == [f"pressed {key}" for key in "4711#"]
+    assert last == "the caller wants extension 4711"
+
+
+def test_audio_functions(tmp_path: Path) -> None:
+    pytest.importorskip("numpy")
+    lines = run("audio_functions.py", tmp_path).splitlines()
+    assert lines[0] == "call: ULAW at 8000 Hz"
+    assert re.fullmatch(r"50 chunks in, 50 chunks out, \+6\.0 dB", lines[1])
+
+
 @pytest.mark.timeout(90)
 def test_demo(tmp_path: Path) -> None:
     output = run("demo.py", tmp_path, seconds=80)

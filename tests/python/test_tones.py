@@ -113,7 +113,8 @@ async def test_a_digit_at_the_very_end_of_the_audio_ends() -> None:
         started, ended = await heard(detector, 2)
     assert started == ToneStarted("7")
     assert isinstance(ended, ToneEnded)
-    assert (ended.digit, ended.duration) == ("7", pytest.approx(100, abs=15))
+    assert ended.digit == "7"
+    assert ended.duration == pytest.approx(100, abs=15)
 
 
 async def test_each_source_is_listened_to_by_itself() -> None:

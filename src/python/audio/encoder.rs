@@ -8,9 +8,10 @@ use pyo3::types::{PyBytes, PyList};
 
 use crate::media::codec::Encoder;
 use crate::media::encoding::Encoding;
-use crate::media::opus::{EncoderConfig, OpusError};
+use crate::media::opus::OpusError;
 use crate::media::pcm;
 use crate::python::buffer::{Bytes, pcm_of};
+use crate::python::routes::{Opus, opus_config};
 
 use super::{encoding_of, weight, work_with};
 
@@ -30,10 +31,11 @@ struct State {
 #[pymethods]
 impl PyEncoder {
     #[new]
-    #[pyo3(signature = (encoding = None, rate = None))]
-    fn new(py: Python<'_>, encoding: Option<&str>, rate: Option<i64>) -> PyResult<Self> {
+    #[pyo3(signature = (encoding = None, rate = None, *, opus = None))]
+    fn new(py: Python<'_>, encoding: Option<&str>, rate: Option<i64>, opus: Option<Opus>) -> PyResult<Self> {
         let encoding = encoding_of(py, encoding, rate)?;
-        let encoder = Encoder::new(encoding, EncoderConfig::default()).map_err(|e| failed(&e))?;
+        let opus = opus_config(py, encoding, opus)?;
+        let encoder = Encoder::new(encoding, opus).map_err(|e| failed(&e))?;
         let state = State { encoder, samples: Vec::new(), bytes: Vec::new() };
         Ok(Self { encoding, state: Mutex::new(state) })
     }

@@ -19,6 +19,7 @@ pub mod opus;
 pub mod pcm;
 pub mod playout;
 pub mod resample;
+pub mod scratch;
 pub mod silence;
 pub mod stream;
 pub mod stretch;

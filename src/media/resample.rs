@@ -8,6 +8,8 @@ mod filter;
 use filter::Filter;
 use thiserror::Error;
 
+use super::scratch;
+
 /// The rates that can be converted into each other, in Hz.
 pub const RATES: [u32; 6] = [8000, 16_000, 24_000, 32_000, 44_100, 48_000];
 
@@ -58,10 +60,18 @@ impl Resampler {
             return;
         };
         self.received += input.len() as u64;
-        for block in input.chunks(BLOCK) {
-            self.input.extend(block.iter().map(|&sample| f32::from(sample)));
-            self.run(filter, usize::MAX, out);
-        }
+        // Only what outputs to come still need stays here.
+        scratch::floats(|room| {
+            room.extend_from_slice(&self.input);
+            std::mem::swap(room, &mut self.input);
+            for block in input.chunks(BLOCK) {
+                self.input.extend(block.iter().map(|&sample| f32::from(sample)));
+                self.run(filter, usize::MAX, out);
+            }
+            std::mem::swap(room, &mut self.input);
+            self.input.clear();
+            self.input.extend_from_slice(room);
+        });
     }
 
     /// Appends the rest of the output, as if silence followed, and starts anew as after `reset`.

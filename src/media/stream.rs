@@ -11,6 +11,7 @@ use super::duration_of;
 use super::encoding::Encoding;
 use super::playout::{self, Playout, Pushed};
 use super::samples_in;
+use super::scratch;
 use super::silence::SilenceClock;
 use super::supply::Supply;
 
@@ -26,10 +27,6 @@ pub use report::{Counters, StreamConfig, StreamEvent, Tick};
 const TELL_AFTER: Duration = Duration::from_secs(1);
 /// A tick that is later than this does not catch up: the time grid starts anew at that tick.
 pub const CATCH_UP: Duration = Duration::from_millis(200);
-
-/// Samples for which room is kept between chunks. What a longer chunk took is given back with it, so that one long
-/// message to each stream of a connection does not take its size many times.
-const KEPT: usize = 8 * 1024;
 
 /// What the sender may still send, and what is left to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +62,6 @@ pub struct Stream {
     supply: Supply,
     silence: SilenceClock,
     counters: Counters,
-    decoded: Vec<i16>,
     /// When the next frame is to be played; `None` while there is nothing to play.
     due: Option<Instant>,
     /// When the last frame ended; `None` before the first.
@@ -113,7 +109,6 @@ impl Stream {
             ),
             silence: SilenceClock::new(config.silence),
             counters: Counters::default(),
-            decoded: Vec::new(),
             due: None,
             last_end: None,
             audio_end: None,
@@ -198,19 +193,26 @@ impl Stream {
         timestamp: Option<u64>,
         payload: &[u8],
     ) -> Result<Pushed, PayloadError> {
-        self.decoded.clear();
+        scratch::samples(|decoded| self.push_into(now, chunk, timestamp, payload, decoded))
+    }
+
+    fn push_into(
+        &mut self,
+        now: Instant,
+        chunk: Option<u64>,
+        timestamp: Option<u64>,
+        payload: &[u8],
+        decoded: &mut Vec<i16>,
+    ) -> Result<Pushed, PayloadError> {
         let most = samples_in(self.config.max_buffered, self.encoding.sample_rate());
-        let left_out = self.decoder.decode_into(payload, most, &mut self.decoded)?;
+        let left_out = self.decoder.decode_into(payload, most, decoded)?;
         self.counters.received += 1;
         self.counters.last_timestamp = timestamp.or(self.counters.last_timestamp);
         let pushed = if self.is_stopping() {
-            Pushed { discarded: self.decoded.len(), ..Pushed::default() }
+            Pushed { discarded: decoded.len(), ..Pushed::default() }
         } else {
-            self.supply.push(chunk, playout::fingerprint(payload), &self.decoded)
+            self.supply.push(chunk, playout::fingerprint(payload), decoded)
         };
-        if self.decoded.capacity() > KEPT {
-            self.decoded = Vec::new();
-        }
         self.counters.duplicates += u64::from(pushed.duplicate);
         self.counters.reordered += u64::from(pushed.reordered);
         self.counters.discarded_samples += (pushed.discarded + left_out) as u64;

@@ -111,8 +111,9 @@ impl Shared {
     }
 
     fn run(&self) {
-        while let Some(batch) = self.wait() {
-            for entry in batch {
+        let mut batch = Vec::new();
+        while self.wait(&mut batch) {
+            for entry in batch.drain(..) {
                 let slot = &entry.what.slot().0;
                 // Another entry of the same object was earlier and has moved its deadline: this one is stale.
                 if slot.compare_exchange(entry.at, IDLE, Ordering::AcqRel, Ordering::Acquire).is_err() {
@@ -127,24 +128,23 @@ impl Shared {
         }
     }
 
-    /// Waits for the earliest deadline and takes all that is due; `None` when the pacer is stopped.
-    fn wait(&self) -> Option<Vec<Entry>> {
+    /// Waits for the earliest deadline and takes all that is due; false when the pacer is stopped.
+    fn wait(&self, batch: &mut Vec<Entry>) -> bool {
         let mut heap = lock(&self.heap);
         loop {
             if heap.stopped {
                 heap.due.clear();
-                return None;
+                return false;
             }
             let now = self.epoch.elapsed();
             let due = heap.due.peek().map(|Reverse(first)| Duration::from_nanos(first.at * GRID_NS));
             match due {
                 Some(due) if due <= now => {
                     let until = now.as_nanos() as u64 / GRID_NS;
-                    let mut batch = Vec::new();
                     while heap.due.peek().is_some_and(|Reverse(first)| first.at <= until) {
                         batch.extend(heap.due.pop().map(|Reverse(entry)| entry));
                     }
-                    return Some(batch);
+                    return true;
                 }
                 Some(due) => {
                     heap = self

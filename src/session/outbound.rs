@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use crate::media::scratch;
 use crate::proto::{CloseFrame, Negotiated, Role, SendError, Sender};
 
 /// Why a message was not taken.
@@ -46,8 +47,10 @@ pub struct Outbound {
 
 /// Above this many waiting bytes a pong is kept back, so that a peer that pings and never reads costs nothing.
 const PONG_LIMIT: usize = 64 * 1024;
-/// A buffer larger than this is given back when it has run empty.
-const KEEP: usize = 4 * 1024;
+/// What has been written is moved out of a buffer that is not empty when it is more than this.
+const MOVE: usize = 4 * 1024;
+/// Places for messages that wait; more are given back when nothing waits.
+const KEEP: usize = 64;
 
 impl Outbound {
     /// An empty buffer that refuses messages when more than `limit` bytes would wait, and compresses as was agreed.
@@ -144,13 +147,12 @@ impl Outbound {
         }
         if self.written == self.buffer.len() {
             self.written = 0;
-            if self.buffer.capacity() > KEEP {
-                self.buffer = Vec::new();
+            // Mostly it was filled just now, by the same thread: the next message of whatever connection finds it warm.
+            scratch::give_back(std::mem::take(&mut self.buffer));
+            if self.waiting.capacity() > KEEP {
                 self.waiting = VecDeque::new();
-            } else {
-                self.buffer.clear();
             }
-        } else if self.written > self.buffer.len() / 2 && self.written > KEEP {
+        } else if self.written > self.buffer.len() / 2 && self.written > MOVE {
             self.buffer.drain(..self.written);
             self.written = 0;
         }
@@ -179,6 +181,9 @@ impl Outbound {
         payload: usize,
         write: impl FnOnce(&mut Sender, &mut Vec<u8>) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
+        if self.buffer.capacity() == 0 {
+            self.buffer = scratch::take();
+        }
         let before = self.buffer.len();
         write(&mut self.sender, &mut self.buffer)?;
         self.total += (self.buffer.len() - before) as u64;

@@ -5,6 +5,7 @@ use crate::media::codec::Encoder;
 use crate::media::encoding::Encoding;
 use crate::media::event;
 use crate::media::opus::{EncoderConfig, OpusError};
+use crate::media::scratch;
 
 /// Numbering and state of one outgoing stream (`VoxEngine`, "Media stream format").
 #[derive(Debug)]
@@ -13,7 +14,6 @@ pub struct OutStream {
     encoder: Encoder,
     running: bool,
     numbers: Numbers,
-    payload: Vec<u8>,
 }
 
 /// What the messages of a stream count.
@@ -34,7 +34,6 @@ impl OutStream {
             encoder: Encoder::new(encoding, opus)?,
             running: false,
             numbers: Numbers::default(),
-            payload: Vec::new(),
         })
     }
 
@@ -60,16 +59,20 @@ impl OutStream {
     /// Encodes these samples, which have the rate of the encoding, and calls `send` for each `media` message that they
     /// complete, with its samples; none for what DTX leaves out. `out` is where the message is written.
     pub fn media(&mut self, pcm: &[i16], out: &mut Vec<u8>, mut send: impl FnMut(&[u8], usize)) {
-        let Self { encoder, payload, numbers, tag, .. } = self;
-        // libopus refuses no frame of the right length, and the encoder gives it no other.
-        let _ = encoder.encode(pcm, payload, |bytes, samples| numbers.media(tag, bytes, samples, out, &mut send));
+        let Self { encoder, numbers, tag, .. } = self;
+        scratch::bytes(|payload| {
+            // libopus refuses no frame of the right length, and the encoder gives it no other.
+            let _ = encoder.encode(pcm, payload, |bytes, samples| numbers.media(tag, bytes, samples, out, &mut send));
+        });
     }
 
     /// Sends what the encoder has kept back, then the `stop` message, with 0 samples; the next `start` begins a new stream.
     pub fn stop(&mut self, out: &mut Vec<u8>, mut send: impl FnMut(&[u8], usize)) {
         let rate = u64::from(self.encoding().sample_rate());
-        let Self { encoder, payload, numbers, tag, .. } = self;
-        let _ = encoder.finish(payload, |bytes, samples| numbers.media(tag, bytes, samples, out, &mut send));
+        let Self { encoder, numbers, tag, .. } = self;
+        scratch::bytes(|payload| {
+            let _ = encoder.finish(payload, |bytes, samples| numbers.media(tag, bytes, samples, out, &mut send));
+        });
         out.clear();
         event::write_stop(out, numbers.sequence, tag, numbers.bytes, numbers.timestamp * 1000 / rate);
         send(out, 0);

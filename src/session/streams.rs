@@ -7,6 +7,7 @@ use crate::media::codec::PayloadError;
 use crate::media::duration_of;
 use crate::media::encoding::{Encoding, FormatError};
 use crate::media::event::{self, EventError, Media, MediaEvent, Start};
+use crate::media::scratch;
 use crate::media::stream::{Reached, Stream, StreamConfig, StreamEvent};
 
 mod marks;
@@ -27,9 +28,6 @@ impl Default for StreamsConfig {
         Self { stream: StreamConfig::default(), max_streams: 32 }
     }
 }
-
-/// Bytes for which room is kept between payloads; what a longer one took is given back with it.
-const KEPT: usize = 16 * 1024;
 
 /// What became of a media event.
 #[derive(Debug, PartialEq, Eq)]
@@ -125,8 +123,6 @@ pub struct Streams {
     next_key: u64,
     /// Any time of the grid on which several streams are ticked together, so that they can be mixed.
     grid: Option<Instant>,
-    payload: Vec<u8>,
-    frame: Vec<i16>,
     marks: Marks,
     past: StreamsCounters,
 }
@@ -174,8 +170,6 @@ impl Streams {
             config,
             next_key: 0,
             grid: None,
-            payload: Vec::new(),
-            frame: Vec::new(),
             marks: Marks::default(),
             past: StreamsCounters::default(),
         }
@@ -214,19 +208,12 @@ impl Streams {
     }
 
     fn media(&mut self, now: Instant, media: &Media<'_>) -> Result<Applied, MediaRefusal> {
-        let mut payload = std::mem::take(&mut self.payload);
-        payload.clear();
-        let result = match self.open(media.tag.as_deref().unwrap_or_default()) {
-            None => Ok(Applied::Ordinary),
-            Some(entry) => event::decode_payload(&media.payload, &mut payload)
-                .map_err(MediaRefusal::Event)
-                .and_then(|()| Ok(entry.stream.push(now, media.chunk, media.timestamp, &payload)?))
-                .map(|_| Applied::Audio),
-        };
-        if payload.capacity() <= KEPT {
-            self.payload = payload;
-        }
-        result
+        let Some(entry) = self.open(media.tag.as_deref().unwrap_or_default()) else { return Ok(Applied::Ordinary) };
+        scratch::bytes(|payload| {
+            event::decode_payload(&media.payload, payload).map_err(MediaRefusal::Event)?;
+            entry.stream.push(now, media.chunk, media.timestamp, payload)?;
+            Ok(Applied::Audio)
+        })
     }
 
     /// The stream of `tag` that still takes audio: the last of that tag, unless it was stopped.
@@ -242,6 +229,9 @@ impl Streams {
 
     /// When `tick` has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
+        if let [only] = &*self.entries {
+            return only.stream.next_deadline();
+        }
         let playing = || {
             (0..self.entries.len()).filter(|&i| self.plays(i)).filter_map(|i| self.entries[i].stream.next_deadline())
         };
@@ -260,7 +250,7 @@ impl Streams {
         while index < self.entries.len() {
             self.tell_marks(index, now, out);
             let due = self.plays(index) && self.entries[index].stream.next_deadline().is_some_and(|d| d <= now);
-            if due && self.tick_one(index, now, out) {
+            if due && scratch::samples(|frame| self.tick_one(index, now, frame, out)) {
                 let entry = self.entries.remove(index);
                 let mut later = self.entries.iter_mut().map(|entry| &mut entry.stream);
                 if let Some(next) = later.find(|stream| stream.tag() == entry.stream.tag()) {
@@ -274,15 +264,15 @@ impl Streams {
     }
 
     /// True when the stream is over.
-    fn tick_one(&mut self, index: usize, now: Instant, out: &mut impl FnMut(Output<'_>)) -> bool {
+    fn tick_one(&mut self, index: usize, now: Instant, frame: &mut Vec<i16>, out: &mut impl FnMut(Output<'_>)) -> bool {
         let Entry { key, stream } = &mut self.entries[index];
-        let tick = stream.tick(now, &mut self.frame);
+        let tick = stream.tick(now, frame);
         let (tag, encoding, custom) = (stream.tag(), stream.encoding(), stream.custom());
         if let Some(StreamEvent::Started) = tick.event {
             out(Output::Started { tag, encoding, custom });
         }
         if tick.played {
-            out(Output::Frame { key: *key, tag, custom, rate: encoding.sample_rate(), pcm: &self.frame });
+            out(Output::Frame { key: *key, tag, custom, rate: encoding.sample_rate(), pcm: frame });
         }
         match tick.event {
             Some(StreamEvent::Ended { duration }) => out(Output::Ended { tag, duration }),

@@ -80,7 +80,7 @@ impl Connection {
 
     /// Sends one message of a media stream; `frame` is its length in samples and their rate if it carries audio.
     pub(in crate::net) fn send_media(&self, json: &[u8], frame: Option<(usize, u32)>) -> Delivery {
-        let Ok(text) = std::str::from_utf8(json) else { return Delivery::Gone };
+        let Ok(text) = simdutf8::basic::from_utf8(json) else { return Delivery::Gone };
         if let Phase::Connecting { media, bytes, .. } = &mut *lock(&self.phase) {
             if frame.is_some() && *bytes > MEDIA_BACKLOG * json.len() {
                 return self.drop_media(frame);

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use crate::media::encoding::Encoding;
 use crate::media::mixer::Mixer;
+use crate::media::scratch;
 use crate::net::connection::Delivery;
 use crate::net::pacer::{Paced, Slot};
 use crate::net::runtime::{Core, lock};
@@ -80,7 +81,6 @@ struct Out {
     rate: u32,
     /// Only a WebSocket has one.
     stream: Option<OutStream>,
-    json: Vec<u8>,
     alive: bool,
 }
 
@@ -335,17 +335,16 @@ impl Out {
             Sink::Socket(_) => (params.encoding.sample_rate(), Some(OutStream::new(params.encoding, params.opus)?)),
             Sink::Unit(unit) => (unit.rate(), None),
         };
-        Ok(Self { encoding: params.encoding, rate, stream, json: Vec::new(), alive: true })
+        Ok(Self { encoding: params.encoding, rate, stream, alive: true })
     }
 
     /// Sends 20 ms that are heard at `now`; a stream that they begin is called as `port` says.
     fn send(&mut self, sink: &Sink, from: u64, port: &Port, now: Instant, pcm: &[i16]) {
-        let Self { rate, stream, json, alive, .. } = self;
+        let Self { rate, stream, alive, .. } = self;
         match (sink, stream) {
             (Sink::Unit(unit), _) => *alive = unit.frame(from, now, pcm),
-            (Sink::Socket(connection), Some(stream)) => {
+            (Sink::Socket(connection), Some(stream)) => scratch::bytes(|json| {
                 if !stream.is_running() {
-                    json.clear();
                     stream.start(&port.tag, port.custom.as_deref(), json);
                     if connection.send_media(json, None) == Delivery::Gone {
                         *alive = false;
@@ -355,18 +354,20 @@ impl Out {
                 stream.media(pcm, json, |json, samples| {
                     *alive &= connection.send_media(json, Some((samples, *rate))) != Delivery::Gone;
                 });
-            }
+            }),
             (Sink::Socket(_), None) => {}
         }
     }
 
     fn stop(&mut self, sink: &Sink) {
-        let Self { rate, stream, json, .. } = self;
+        let Self { rate, stream, .. } = self;
         if let (Sink::Socket(connection), Some(stream)) = (sink, stream)
             && stream.is_running()
         {
-            stream.stop(json, |json, samples| {
-                connection.send_media(json, (samples > 0).then_some((samples, *rate)));
+            scratch::bytes(|json| {
+                stream.stop(json, |json, samples| {
+                    connection.send_media(json, (samples > 0).then_some((samples, *rate)));
+                });
             });
         }
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::media::mixer::{Mixer, amplify};
 use crate::media::resample::Resampler;
+use crate::media::scratch;
 use crate::net::runtime::Core;
 
 use super::junction::Junction;
@@ -31,7 +32,6 @@ pub(super) struct Leg {
     /// Streams that gave a frame since the last `send`.
     gave: usize,
     pcm: Vec<i16>,
-    converted: Vec<i16>,
 }
 
 impl Leg {
@@ -51,7 +51,6 @@ impl Leg {
             mixer: Mixer::default(),
             gave: 0,
             pcm: Vec::new(),
-            converted: Vec::new(),
         })
     }
 
@@ -77,18 +76,20 @@ impl Leg {
 
     pub(super) fn take(&mut self, origin: Origin<'_>, pcm: &[i16]) {
         let Some(index) = self.input(origin) else { return };
-        self.converted.clear();
-        self.inputs[index].resampler.process_into(pcm, &mut self.converted);
         self.gave += 1;
-        match self.gave {
-            1 => std::mem::swap(&mut self.pcm, &mut self.converted),
-            // One stream is the rule; only a second one makes a mix of it.
-            2 => {
-                self.mixer.add(&self.pcm);
-                self.mixer.add(&self.converted);
-            }
-            _ => self.mixer.add(&self.converted),
+        if self.gave == 1 {
+            self.pcm.clear();
+            self.inputs[index].resampler.process_into(pcm, &mut self.pcm);
+            return;
         }
+        // One stream is the rule; only a second one makes a mix of it.
+        if self.gave == 2 {
+            self.mixer.add(&self.pcm);
+        }
+        scratch::samples(|converted| {
+            self.inputs[index].resampler.process_into(pcm, converted);
+            self.mixer.add(converted);
+        });
     }
 
     /// The input of a stream, made when it is new.

@@ -8,6 +8,9 @@ MIN_PYTHON := 3.11
 MIN_RUST := 1.95
 # Of `make fuzz`, for each target.
 MINUTES ?= 10
+# The native programs of the benchmarks, where benches/native.py builds them, too.
+NATIVE := benches/native/Cargo.toml
+NATIVE_TARGET := $(or $(CARGO_TARGET_DIR),target)/benches
 # cmake, which builds libopus, is in the environment unless the machine has one.
 export PATH := $(PATH):$(CURDIR)/$(VENV)/bin
 
@@ -40,9 +43,11 @@ test: develop lint types rust-test python-test ## everything that must hold befo
 lint: $(VENV)/.ready ## formatting, clippy, ruff, the layers
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
+	cargo fmt --check --manifest-path $(NATIVE)
 	cargo clippy --quiet --locked --all-targets --features net -- -D warnings
 	cargo clippy --quiet --locked --lib --features python -- -D warnings
 	cargo check --quiet --locked --no-default-features
+	cargo clippy --quiet --locked --release --all-targets --manifest-path $(NATIVE) --target-dir $(NATIVE_TARGET) -- -D warnings
 	$(PY) tools/check_layers.py
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -54,6 +59,7 @@ types: develop ## mypy --strict, pyright, and the stub against the compiled modu
 
 rust-test: $(VENV)/.ready ## the tests of the Rust layers
 	cargo test --quiet --locked --features net
+	cargo test --quiet --locked --release --manifest-path $(NATIVE) --target-dir $(NATIVE_TARGET)
 
 python-test: develop ## the tests of the package, over asyncio and uvloop
 	$(PY) -m pytest

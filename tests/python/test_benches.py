@@ -69,6 +69,27 @@ def test_pace(tmp_path: Path) -> None:
         assert value["probed"] == value["received"]
 
 
+def test_bridge(tmp_path: Path) -> None:
+    values = figures(tmp_path, "bridge")
+    assert [value["bridge"] for value in values] == ["copying relay (floor)", "voxwire", "by hand, asyncio"]
+    for value in values:
+        assert value["sent"] == 500
+        # Whatever the machine is doing, nothing is lost between sockets of five calls.
+        assert value["received"] == value["probed"] > 0
+        assert value["cpu_per_1000"] >= 0
+    floor = values[0]
+    assert (floor["lost"], floor["extra"], floor["wrong"], floor["closed"]) == (0, 0, 0, 0)
+
+
+def test_soak(tmp_path: Path) -> None:
+    values = figures(tmp_path, "soak")
+    assert [value["seconds"] for value in values] == sorted(value["seconds"] for value in values)
+    assert len(values) >= 3
+    assert all(value["rss"] > 0 for value in values)
+    assert values[-1]["sent"] == 1500
+    assert math.isfinite(values[-1]["growth_kib"])
+
+
 def test_an_unknown_case_is_refused() -> None:
     result = bench("nosuchcase")
     assert result.returncode == 2

@@ -74,9 +74,7 @@ impl Format {
         let data = STANDARD.decode(event["media"]["payload"].as_str()?).ok()?;
         let samples: Vec<i32> = match self {
             Self::Ulaw => data.into_iter().map(ulaw_value).collect(),
-            Self::Pcm16 => {
-                data.as_chunks::<2>().0.iter().map(|&bytes| i32::from(i16::from_le_bytes(bytes))).collect()
-            }
+            Self::Pcm16 => data.as_chunks::<2>().0.iter().map(|&bytes| i32::from(i16::from_le_bytes(bytes))).collect(),
         };
         let mut middle = samples[samples.len() / 3..samples.len() * 2 / 3].to_vec();
         middle.sort_unstable();

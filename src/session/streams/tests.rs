@@ -183,7 +183,7 @@ fn a_long_chunk_leaves_no_more_than_what_can_be_played_of_it() {
     let payload = base64_simd::STANDARD.encode_to_string(vec![1; 4 << 20]);
     let long = format!(r#"{{"event":"media","media":{{"tag":"a","payload":"{payload}"}}}}"#);
     apply(&mut streams, now, &long).unwrap();
-    assert_eq!(streams.payload.capacity(), 0);
+    scratch::bytes(|room| assert!(room.capacity() < 1 << 20));
     assert_eq!(streams.entries[0].stream.buffered(), Duration::from_secs(10));
 }
 

@@ -191,7 +191,8 @@ impl Load {
             loop {
                 let mut into = [IoSliceMut::new(&mut self.room)];
                 let flags = MsgFlags::MSG_DONTWAIT;
-                let (size, at) = match recvmsg::<()>(leg.socket.as_raw_fd(), &mut into, Some(&mut self.control), flags) {
+                let (size, at) = match recvmsg::<()>(leg.socket.as_raw_fd(), &mut into, Some(&mut self.control), flags)
+                {
                     Ok(message) => (message.bytes, arrival(message.cmsgs())),
                     Err(Errno::EAGAIN) => break,
                     Err(_) => (0, 0),

@@ -236,6 +236,50 @@ class Connection:
         """Drops buffered incoming audio of one tag or (None) of all; answers the milliseconds dropped."""
 
 @final
+class Frames:
+    """The frames of one connection, for Python code that does its own I/O (`voxwire.compat`). Any thread."""
+
+    def __new__(cls, *, client: bool, max_message: int | None, max_fragment: int | None) -> Frames:
+        """`client`: our side is one. The limits, in bytes, are for what comes in; None is none."""
+
+    def set_deflate(
+        self,
+        *,
+        remote_no_context_takeover: bool,
+        local_no_context_takeover: bool,
+        remote_max_window_bits: int,
+        local_max_window_bits: int,
+        level: int,
+        mem_level: int,
+        threshold: int,
+    ) -> None:
+        """Compresses from now on. Messages whose first frame is shorter than `threshold` bytes are sent as they are.
+        Raises ValueError for what zlib does not take.
+        """
+
+    def receive(
+        self, data: Buffer
+    ) -> tuple[list[tuple[int, bytes, bool]], tuple[str, int | None, int | None, int | None] | None]:
+        """Takes bytes as they came. Answers the frames that are complete (opcode, payload, FIN) and, if the peer broke a
+        rule, why there will be no more: what is wrong and, if a frame is over its limit, its size if that is known, the
+        limit, and bytes of the message before it. Nothing comes after a close frame either.
+        """
+
+    def frame(self, opcode: int, payload: Buffer, fin: bool) -> bytes:
+        """The bytes of a frame, masked and compressed as needed. Does not check the order of frames."""
+
+    def text_frame(self, opcode: int, text: str, fin: bool) -> bytes:
+        """The same with the text in UTF-8. Raises UnicodeEncodeError."""
+
+    @property
+    def unfinished(self) -> tuple[int, int] | None:
+        """Inside a frame: bytes of its next part that came, and how many that part has."""
+
+    @property
+    def fragmented(self) -> bool:
+        """Whether a fragmented message is being received."""
+
+@final
 class Question:
     """A request that waits for an answer. Answered, or when nobody waits any more, it takes answers and does nothing."""
 

@@ -6,6 +6,7 @@ mod bridge;
 mod buffer;
 mod connection;
 mod errors;
+mod frames;
 mod handle;
 mod listener;
 mod options;
@@ -35,6 +36,8 @@ mod _core {
     use super::bridge::LoopBridge;
     #[pymodule_export]
     use super::connection::PyConnection;
+    #[pymodule_export]
+    use super::frames::PyFrames;
     #[pymodule_export]
     use super::listener::PyListener;
     #[pymodule_export]

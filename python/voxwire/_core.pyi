@@ -82,6 +82,47 @@ class UnitSink(Protocol):
     def on_finished(self, error: Exception | None, /) -> None:
         """Player: all was played, or stop(). Recorder: the file is complete, or the error that ended it. AudioUnit: closed."""
 
+RawFrame: TypeAlias = tuple[int, bool, bytes]
+"""First byte (FIN, the reserved bits, the opcode), whether it was masked, payload without the mask."""
+
+@final
+class FrameSocket:
+    """Frames of one connection that the calling thread reads and writes itself; any thread, no loop. Its waits let go of
+    the GIL and let signal handlers run. `fd` is the descriptor of a stream socket that the caller owns. `timeout` in
+    seconds is for each wait of a call, as with sockets of Python: None is for ever, 0 does not wait.
+    """
+
+    def __new__(cls) -> FrameSocket: ...
+    def recv(self, fd: int, timeout: float | None) -> RawFrame:
+        """The next frame, judged by nobody, and no byte behind it. Raises TimeoutError (what came of the frame is kept),
+        BlockingIOError (`timeout` is 0), EOFError, OSError.
+        """
+
+    @staticmethod
+    def wait(fd: int, timeout: float | None) -> bool:
+        """Waits until something can be read; False when the time was over before."""
+
+    @property
+    def missing(self) -> int:
+        """Bytes that the next frame needs before more can be said of it."""
+
+    def push(self, data: Buffer) -> tuple[RawFrame | None, int]:
+        """Takes bytes that the caller has read: the frame, if they complete one, and how many of them are behind it."""
+
+    @staticmethod
+    def send_frame(fd: int, timeout: float | None, first: int, data: str | Buffer) -> int:
+        """Writes a masked frame; its length in bytes. Raises TimeoutError, BlockingIOError (some of it may be written),
+        OSError. Calls for one connection must not overlap.
+        """
+
+    @staticmethod
+    def send(fd: int, timeout: float | None, data: bytes) -> int:
+        """Writes all of `data` like `send_frame`."""
+
+    @staticmethod
+    def frame(first: int, data: str | Buffer, key: bytes | None) -> bytes:
+        """The bytes of a frame, masked if there is a key (of four bytes)."""
+
 @final
 class LoopBridge:
     """The event queue to one asyncio loop and its one wake handle."""

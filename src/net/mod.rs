@@ -3,6 +3,7 @@
 //! A connection is one `Connection` handle (shared, any thread) and one task (`driver`) that owns its socket.
 //! What the application has to know is posted to its `Mailbox`.
 
+mod blocking;
 mod connect;
 mod connection;
 mod driver;
@@ -26,6 +27,7 @@ mod trace;
 mod units;
 mod verifier;
 
+pub use blocking::{FrameSocket, Step, Waited, poll_socket};
 pub use connect::{ConnectError, RedirectError, Target, Via};
 pub use connection::Connection;
 pub use error::{Failure, Refused, Stage};

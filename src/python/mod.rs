@@ -2,6 +2,7 @@
 //! Conversions and dispatch; no protocol decision.
 
 mod audio;
+mod blocking;
 mod bridge;
 mod buffer;
 mod connection;
@@ -32,6 +33,8 @@ mod _core {
         MediaMessage, PyDecoder, PyEncoder, PyLevel, PyResampler, StartMessage, StopMessage, alaw_decode, alaw_encode,
         level_of, parse_media, ulaw_decode, ulaw_encode, write_media, write_start, write_stop,
     };
+    #[pymodule_export]
+    use super::blocking::PyFrameSocket;
     #[pymodule_export]
     use super::bridge::LoopBridge;
     #[pymodule_export]
@@ -77,5 +80,6 @@ fn mark_forked() {
 #[pyfunction]
 fn shutdown(py: Python<'_>, timeout: f64) {
     let timeout = Duration::try_from_secs_f64(timeout).unwrap_or_default();
+    blocking::exiting();
     py.detach(|| net::shutdown(timeout));
 }

@@ -1,4 +1,5 @@
-"""Other libraries' interfaces on voxwire's core: `compat.websockets` for code written for the `websockets` library.
+"""Other libraries' interfaces on voxwire's core: code written for them runs with its import changed.
 
-Nothing here imports the library it stands in for.
+`compat.websockets` stands in for `websockets`, `compat.websocket` for `websocket-client`. Nothing here imports the
+library it stands in for.
 """

@@ -1,0 +1,129 @@
+"""Sockets with `websocket-client`'s time-outs and exceptions: its options, its defaults, reading and writing."""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+from ._exceptions import WebSocketConnectionClosedException, WebSocketTimeoutException
+
+_KEEPALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
+
+DEFAULT_SOCKET_OPTION: list[tuple[Any, ...]] = [
+    (socket.SOL_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *((socket.SOL_TCP, getattr(socket, name), value) for name, value in _KEEPALIVE if hasattr(socket, name)),
+]
+"""Arguments of `setsockopt` for every new socket."""
+
+LOST = "Connection to remote host was lost."
+
+
+@dataclass
+class _Defaults:
+    timeout: float | None = None
+
+
+_defaults = _Defaults()
+
+
+class sock_opt:  # noqa: N801 - its name in websocket-client
+    """What a new socket gets: arguments of `setsockopt`, TLS options, the time-out in seconds."""
+
+    def __init__(self, sockopt: list[tuple[Any, ...]] | None, sslopt: dict[str, Any] | None) -> None:
+        """None is an empty list, or dictionary."""
+        self.sockopt = [] if sockopt is None else sockopt
+        self.sslopt = {} if sslopt is None else sslopt
+        self.timeout: float | None = None
+
+
+def setdefaulttimeout(timeout: float | None) -> None:
+    """Set the time-out in seconds of connections that name none; None is for ever."""
+    _defaults.timeout = timeout
+
+
+def getdefaulttimeout() -> float | None:
+    """Answer what `setdefaulttimeout` has set."""
+    return _defaults.timeout
+
+
+def timed_out(error: BaseException) -> WebSocketTimeoutException | None:
+    """Answer the time-out that an error of a socket stands for, if it stands for one."""
+    words = str(error.args[0]) if error.args else None
+    if isinstance(error, TimeoutError) or (isinstance(error, OSError) and words is not None and "timed out" in words):
+        return WebSocketTimeoutException(words)
+    return None
+
+
+def recv(sock: Any, bufsize: int) -> bytes:
+    """Read at most `bufsize` bytes. Raises WebSocketTimeoutException, WebSocketConnectionClosedException, OSError."""
+    if not sock:
+        raise WebSocketConnectionClosedException("socket is already closed.")
+    try:
+        data: bytes = _recv_now_or_wait(sock, bufsize)
+    except TimeoutError:
+        raise WebSocketTimeoutException("Connection timed out") from None
+    except ssl.SSLError as error:
+        late = timed_out(error)
+        if late is None:
+            raise
+        raise late from None
+    if not data:
+        raise WebSocketConnectionClosedException(LOST)
+    return data
+
+
+def _recv_now_or_wait(sock: Any, bufsize: int) -> Any:
+    if sock.gettimeout() == 0:
+        return sock.recv(bufsize)
+    try:
+        return sock.recv(bufsize)
+    except (ssl.SSLWantReadError, BlockingIOError):
+        _wait(sock, select.POLLIN, "Connection timed out waiting for data")
+        return sock.recv(bufsize)
+
+
+def _wait(sock: Any, event: int, message: str) -> None:
+    poll = select.poll()
+    poll.register(sock, event)
+    timeout = sock.gettimeout()
+    if not poll.poll(None if timeout is None else timeout * 1000):
+        raise WebSocketTimeoutException(message)
+
+
+def recv_line(sock: Any) -> bytes:
+    r"""Read up to the next `\n`, and no byte more."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        line += recv(sock, 1)
+    return bytes(line)
+
+
+def send(sock: Any, data: bytes | str) -> int:
+    """Write some of `data`; answers how many bytes. Raises WebSocketTimeoutException, OSError."""
+    if not sock:
+        raise WebSocketConnectionClosedException("socket is already closed.")
+    octets = data.encode() if isinstance(data, str) else data
+    try:
+        sent: int = _send_now_or_wait(sock, octets)
+    except ssl.SSLEOFError:
+        raise WebSocketConnectionClosedException("socket is already closed.") from None
+    except OSError as error:
+        late = timed_out(error)
+        if late is None:
+            raise
+        raise late from None
+    return sent
+
+
+def _send_now_or_wait(sock: Any, octets: bytes) -> Any:
+    if sock.gettimeout() == 0:
+        return sock.send(octets)
+    try:
+        return sock.send(octets)
+    except (ssl.SSLWantWriteError, BlockingIOError):
+        _wait(sock, select.POLLOUT, "timed out")
+        return sock.send(octets)

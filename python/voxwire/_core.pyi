@@ -263,8 +263,8 @@ class Connection:
         """Counters: messages_sent, messages_received, bytes_sent, bytes_received (payload), wire_bytes_sent,
         wire_bytes_received, pings_sent, pongs_received, latency (seconds, 0.0 before the first pong), media_frames_sent,
         media_frames_received, media_lost, media_duplicates, media_discarded_ms, media_dropped_ms (to a slow peer),
-        media_concealed_ms, media_concealed_gaps, media_adjusted_ms (left out or repeated to correct the delay);
-        unhandled_bytes, buffered_bytes (as it is now).
+        media_concealed_ms, media_concealed_gaps, media_recovered_ms (of lost chunks, from those after them),
+        media_adjusted_ms (left out or repeated to correct the delay); unhandled_bytes, buffered_bytes (as it is now).
         """
 
     def buffered_media(self, tag: str | None) -> float:

@@ -93,6 +93,10 @@ def _families(s: ProcessStatistics) -> Iterator[_Family]:
     concealed = s.media_concealed_ms / 1000
     yield counter("media_concealed_seconds", "Audio made up for chunks that were lost.", concealed)
     yield counter("media_concealed_gaps", "Gaps in audio that were concealed.", s.media_concealed_gaps)
+    recovered = s.media_recovered_ms / 1000
+    yield counter(
+        "media_recovered_seconds", "Audio of lost chunks that those after them gave back (Opus FEC).", recovered
+    )
     adjusted = s.media_adjusted_ms / 1000
     yield counter("media_adjusted_seconds", "Audio left out or repeated to correct the delay.", adjusted)
     yield gauge("unhandled_bytes", "Messages received and not handled yet.", s.unhandled_bytes)

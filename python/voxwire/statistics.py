@@ -43,6 +43,8 @@ class WebSocketStatistics:
     """Milliseconds of audio made up for chunks that were lost."""
     media_concealed_gaps: int = 0
     """How many gaps that were."""
+    media_recovered_ms: float = 0.0
+    """Milliseconds of lost chunks that the chunks after them gave back: Opus with FEC."""
     media_adjusted_ms: float = 0.0
     """Milliseconds left out or repeated, where it is not heard, to correct the delay."""
     media_dropped_ms: float = 0.0
@@ -118,6 +120,8 @@ class ProcessStatistics:
     """Milliseconds of audio made up for chunks that were lost."""
     media_concealed_gaps: int = 0
     """How many gaps that were."""
+    media_recovered_ms: float = 0.0
+    """Milliseconds of lost chunks that the chunks after them gave back: Opus with FEC."""
     media_adjusted_ms: float = 0.0
     """Milliseconds left out or repeated, where it is not heard, to correct the delay."""
     media_dropped_ms: float = 0.0

@@ -8,6 +8,7 @@ use super::encoding::Encoding;
 use super::ogg::{self, WriterConfig};
 use super::opus::{self, Channels, EncoderConfig, OpusError};
 use super::pcm::format::{PartialSample, SampleFormat};
+use super::playout::Encoded;
 use super::{g711, g722};
 
 /// A payload that is not what its encoding says.
@@ -56,6 +57,15 @@ impl Plain {
     }
 }
 
+/// What was made in the place of a chunk that was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MadeUp {
+    /// Something like the audio before it.
+    Concealed,
+    /// What it was, coarsely, out of the chunk after it.
+    Recovered,
+}
+
 /// Bytes of one stream into samples.
 #[derive(Debug)]
 pub struct Decoder(Decoding);
@@ -95,10 +105,7 @@ impl Decoder {
     /// no samples, or those of several packets: a few bytes can stand for 120 ms each, so that no packet is decoded once
     /// there are `most` samples. Answers how many were left out by that.
     pub fn decode_into(&mut self, payload: &[u8], most: usize, out: &mut Vec<i16>) -> Result<usize, PayloadError> {
-        if matches!(self.0, Decoding::OpusOfAnyKind) {
-            self.0 =
-                if payload.starts_with(b"OggS") { Decoding::Ogg(Box::default()) } else { Decoding::Opus(decoder()?) };
-        }
+        self.recognise(payload)?;
         match &mut self.0 {
             Decoding::Plain(plain) => plain.decode_into(payload, out)?,
             Decoding::G722(decoder) => decoder.decode_into(payload, out),
@@ -107,6 +114,41 @@ impl Decoder {
             Decoding::OpusOfAnyKind => {}
         }
         Ok(0)
+    }
+
+    fn recognise(&mut self, payload: &[u8]) -> Result<(), OpusError> {
+        if matches!(self.0, Decoding::OpusOfAnyKind) {
+            self.0 =
+                if payload.starts_with(b"OggS") { Decoding::Ogg(Box::default()) } else { Decoding::Opus(decoder()?) };
+        }
+        Ok(())
+    }
+
+    /// How a chunk is to wait until it is decoded in its order; `None`: any order will do, so that it need not wait. An
+    /// error: it is nothing of this encoding.
+    pub fn in_order<'a>(&mut self, payload: &'a [u8]) -> Result<Option<Encoded<'a>>, PayloadError> {
+        self.recognise(payload)?;
+        Ok(match self.0 {
+            Decoding::Plain(_) | Decoding::OpusOfAnyKind => None,
+            Decoding::G722(_) => Some(Encoded { payload, samples: Some(2 * payload.len()), a_byte: Some(2) }),
+            Decoding::Opus(_) => {
+                let samples = opus::check_packet(payload, opus::RATE)?;
+                Some(Encoded { payload, samples: Some(samples), a_byte: None })
+            }
+            Decoding::Ogg(_) => Some(Encoded { payload, samples: None, a_byte: None }),
+        })
+    }
+
+    /// Appends `samples` samples for a lost chunk, if the codec can; `next` is the chunk right after it, still to be
+    /// decoded.
+    pub fn make_up(&mut self, next: Option<&[u8]>, samples: usize, out: &mut Vec<i16>) -> Option<MadeUp> {
+        let Decoding::Opus(decoder) = &mut self.0 else { return None };
+        if let Some(next) = next.filter(|next| opus::has_fec(next))
+            && decoder.recover_into(next, samples, out).is_ok()
+        {
+            return Some(MadeUp::Recovered);
+        }
+        decoder.conceal_into(samples, out).ok().map(|_| MadeUp::Concealed)
     }
 }
 

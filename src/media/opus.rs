@@ -105,6 +105,19 @@ pub fn packet_samples(packet: &[u8], rate: u32) -> Result<usize, OpusError> {
     }
 }
 
+/// Whether a packet is made as RFC 6716 section 3 has it: what the decoder asks of it. Answers its samples of one channel
+/// at `rate` Hz.
+pub fn check_packet(packet: &[u8], rate: u32) -> Result<usize, OpusError> {
+    let samples = packet_samples(packet, rate)?;
+    let malformed = OpusError::Packet { bytes: packet.len() };
+    let bytes = i32::try_from(packet.len()).map_err(|_| malformed)?;
+    let mut sizes = [0i16; 48];
+    let (none, toc, offset) = (std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut());
+    // SAFETY: `packet` has `bytes` bytes, `sizes` room for the 48 frames that a packet has at most; the others may be null.
+    let frames = unsafe { ffi::opus_packet_parse(packet.as_ptr(), bytes, toc, none, sizes.as_mut_ptr(), offset) };
+    if frames > 0 { Ok(samples) } else { Err(malformed) }
+}
+
 /// The channels that a packet was encoded with; `None` for no bytes.
 pub fn packet_channels(packet: &[u8]) -> Option<Channels> {
     // RFC 6716 section 3.1: the s bit of the TOC byte.

@@ -1,13 +1,17 @@
 //! The playout buffer of one inbound stream: puts chunks in order, bounds them, gives them back, and says what is missing.
 //!
-//! Samples at the stream's own rate. No clock: `stream` says when a frame is due, and what is played for a gap.
+//! Samples at the stream's own rate. Chunks of a codec with a memory wait as they came, and are decoded in order, when they
+//! are due. No clock: `stream` says when a frame is due, and what is played for a gap.
 
+mod encoded;
 mod numbers;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{duration_of, samples_in};
+use super::{duration_of, samples_in, scratch};
+pub use encoded::Encoded;
+use encoded::Queue;
 pub use numbers::fingerprint;
 use numbers::{Numbers, Verdict};
 
@@ -37,6 +41,24 @@ struct Span {
     /// The place of the last chunk right behind it of which nothing is here, because it was empty or did not fit.
     through: Option<u64>,
     len: usize,
+    /// The fingerprint of its payload.
+    print: u16,
+}
+
+/// The audio of one chunk.
+#[derive(Clone, Copy)]
+enum Audio<'a> {
+    Decoded(&'a [i16]),
+    Encoded(Encoded<'a>),
+}
+
+/// What decoding gave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Samples that are in the buffer now.
+    pub samples: usize,
+    /// Samples for which there was no room.
+    pub overflow: usize,
 }
 
 /// Ordered audio waiting to be played.
@@ -46,6 +68,8 @@ pub struct Playout {
     capacity: usize,
     samples: VecDeque<i16>,
     spans: VecDeque<Span>,
+    /// What the last spans are made of: `samples` has the others.
+    encoded: Queue,
     numbers: Option<Numbers>,
     rested: bool,
     /// The place of the last chunk that was played, or made up, to its end or in part: what comes before it is too late.
@@ -65,6 +89,7 @@ impl Playout {
             capacity: samples_in(max_buffered, rate),
             samples: VecDeque::new(),
             spans: VecDeque::new(),
+            encoded: Queue::default(),
             numbers: None,
             rested: false,
             reached: None,
@@ -87,23 +112,131 @@ impl Playout {
     /// have come again in a row, 50 or more behind. Any other number behind the highest is a late one.
     pub fn push(&mut self, chunk: Option<u64>, print: u16, pcm: &[i16]) -> Pushed {
         let mut pushed = Pushed::default();
-        let place = chunk.map(|number| self.note(number, print, pcm, &mut pushed));
+        let (place, too_late) = self.file(chunk, print, Audio::Decoded(pcm), &mut pushed);
         if pushed.duplicate {
             return pushed;
         }
-        let too_late = pushed.reordered && place.is_some_and(|place| self.reached.is_some_and(|r| place <= r));
         if !too_late {
-            pushed.accepted = pcm.len().min(self.capacity.saturating_sub(self.samples.len()));
+            pushed.accepted = pcm.len().min(self.room());
             pushed.overflow = pcm.len() - pushed.accepted;
         }
         pushed.discarded = pcm.len() - pushed.accepted;
         if let Some(pcm) = pcm.get(..pushed.accepted).filter(|pcm| !pcm.is_empty()) {
             self.chunk_len = pcm.len();
-            pushed.behind = self.insert(place, pcm);
+            let span = Span { place, through: place, len: pcm.len(), print };
+            pushed.behind = self.insert(span, Audio::Decoded(pcm));
         } else if let Some(place) = place.filter(|_| !too_late) {
             self.cover(place);
         }
         pushed
+    }
+
+    /// As [`push`](Self::push), for a chunk that is decoded when it is due: [`open`](Self::open) does it. A stream has
+    /// chunks of one kind only. What waits takes no more memory than it would decoded.
+    pub fn push_encoded(&mut self, chunk: Option<u64>, print: u16, given: Encoded<'_>) -> Pushed {
+        let mut pushed = Pushed::default();
+        let (place, too_late) = self.file(chunk, print, Audio::Encoded(given), &mut pushed);
+        if pushed.duplicate {
+            return pushed;
+        }
+        let samples = given.samples.unwrap_or(0);
+        let taken = given.within(self.room());
+        // Only decoding tells, and that is done at once: it need not fit.
+        let next = taken.samples.is_none() && self.encoded.len() == 0 && gap(self.last(), place) == 0;
+        let bytes = self.capacity.saturating_sub(self.samples.len()).saturating_mul(2);
+        let fits = self.encoded.cost() + taken.cost() <= bytes && taken.samples != Some(0);
+        if !too_late && (fits || next) {
+            let len = taken.samples.unwrap_or(0);
+            pushed.accepted = len;
+            self.chunk_len = if len > 0 { len } else { self.chunk_len };
+            pushed.behind = self.insert(Span { place, through: place, len, print }, Audio::Encoded(taken));
+        } else if let Some(place) = place.filter(|_| !too_late) {
+            self.cover(place);
+        }
+        pushed.discarded = samples - pushed.accepted;
+        pushed.overflow = if too_late { 0 } else { pushed.discarded };
+        pushed
+    }
+
+    /// The place of a chunk, and whether it is too late.
+    fn file(&mut self, chunk: Option<u64>, print: u16, audio: Audio<'_>, pushed: &mut Pushed) -> (Option<u64>, bool) {
+        let place = chunk.map(|number| self.note(number, print, audio, pushed));
+        let too_late = pushed.reordered
+            && place.is_some_and(|place| {
+                let passed = |other: Option<u64>| other.is_some_and(|other| place <= other);
+                // What a decoder has gone past is over, played or not.
+                passed(self.reached) || matches!(audio, Audio::Encoded(_)) && passed(self.decoded_to())
+            });
+        (place, too_late)
+    }
+
+    /// Samples that still fit.
+    fn room(&self) -> usize {
+        self.capacity.saturating_sub(self.buffered())
+    }
+
+    /// The place of the last chunk that is here.
+    fn last(&self) -> Option<u64> {
+        self.spans.back().map_or(self.reached.filter(|_| self.continues), |span| span.through)
+    }
+
+    /// The place of the last chunk that is decoded and waits.
+    fn decoded_to(&self) -> Option<u64> {
+        let decoded = self.spans.len() - self.encoded.len();
+        self.spans.get(decoded.checked_sub(1)?)?.through
+    }
+
+    /// Whether chunks wait to be decoded.
+    pub fn waits_encoded(&self) -> bool {
+        self.encoded.len() > 0
+    }
+
+    /// The next chunk to be played, if it is to be decoded first.
+    pub fn next_encoded(&self) -> Option<&[u8]> {
+        self.encoded.first().filter(|_| self.encoded.len() == self.spans.len())
+    }
+
+    /// Has chunks decoded, in order, until there are `wanted` samples, or one is missing. `decode` gets the payload, how
+    /// many samples it stands for (0: only decoding tells) and how many fit, and appends them; it answers for how many
+    /// more there was no room.
+    pub fn open(
+        &mut self,
+        wanted: usize,
+        mut decode: impl FnMut(&[u8], usize, usize, &mut Vec<i16>) -> usize,
+    ) -> Opened {
+        let mut opened = Opened::default();
+        while self.encoded.len() > 0 && self.samples.len() < wanted {
+            let index = self.spans.len() - self.encoded.len();
+            let before = match index.checked_sub(1) {
+                Some(before) => self.spans.get(before).and_then(|span| span.through),
+                None => self.reached.filter(|_| self.continues),
+            };
+            let Some(&Span { place, len, .. }) = self.spans.get(index) else { break };
+            if gap(before, place) > 0 {
+                break;
+            }
+            let Some(payload) = self.encoded.pop(len) else { break };
+            let room = self.room();
+            scratch::samples(|pcm| {
+                opened.overflow += decode(&payload, len, room, pcm);
+                opened.overflow += pcm.len().saturating_sub(room);
+                pcm.truncate(room);
+                opened.samples += pcm.len();
+                if pcm.is_empty() {
+                    self.spans.remove(index);
+                    if let Some(place) = place {
+                        self.cover(place);
+                    }
+                } else {
+                    self.chunk_len = pcm.len();
+                    self.samples.extend(&*pcm);
+                    if let Some(span) = self.spans.get_mut(index) {
+                        span.len = pcm.len();
+                    }
+                }
+            });
+        }
+        opened
     }
 
     /// The chunk at `place` has come, and nothing of it is here: that is no gap.
@@ -117,7 +250,7 @@ impl Playout {
     }
 
     /// Files `number`: new, reordered or duplicate, and how many were skipped. Answers its place.
-    fn note(&mut self, number: u64, print: u16, pcm: &[i16], pushed: &mut Pushed) -> u64 {
+    fn note(&mut self, number: u64, print: u16, audio: Audio<'_>, pushed: &mut Pushed) -> u64 {
         let rested = std::mem::take(&mut self.rested);
         let Some(numbers) = &mut self.numbers else {
             let (numbers, place) = Numbers::from(number, print);
@@ -125,7 +258,7 @@ impl Playout {
             return place;
         };
         let (place, verdict) =
-            numbers.note(number, print, rested, |place| waiting(&self.spans, &self.samples, place, pcm));
+            numbers.note(number, print, rested, |place| waiting(&self.spans, &self.samples, place, print, audio));
         match verdict {
             Verdict::New { lost } => {
                 pushed.lost = lost;
@@ -141,13 +274,19 @@ impl Playout {
     }
 
     /// Puts a chunk in its place; answers how many samples are behind it.
-    fn insert(&mut self, place: Option<u64>, pcm: &[i16]) -> usize {
-        let span = Span { place, through: place, len: pcm.len() };
+    fn insert(&mut self, span: Span, audio: Audio<'_>) -> usize {
         // Behind everything that is not later; a chunk without a number keeps its place.
         let later =
-            self.spans.iter().rev().take_while(|later| later.place.is_some_and(|n| place.is_some_and(|c| n > c)));
+            self.spans.iter().rev().take_while(|later| later.place.is_some_and(|n| span.place.is_some_and(|c| n > c)));
         let (spans, samples) = later.fold((0, 0), |(spans, samples), later| (spans + 1, samples + later.len));
         self.spans.insert(self.spans.len() - spans, span);
+        let pcm = match audio {
+            Audio::Decoded(pcm) => pcm,
+            Audio::Encoded(chunk) => {
+                self.encoded.insert(spans, chunk);
+                return samples;
+            }
+        };
         self.samples.extend(pcm);
         if samples > 0 {
             let place = self.samples.len() - pcm.len() - samples;
@@ -184,10 +323,10 @@ impl Playout {
         count
     }
 
-    /// How many samples, up to `wanted`, there are before something is missing.
+    /// How many samples, up to `wanted`, there are before something is missing, or is to be decoded first.
     fn before_gap(&self, wanted: usize) -> usize {
         let (mut count, mut last) = (0, self.reached.filter(|_| self.continues));
-        for span in &self.spans {
+        for span in self.spans.iter().take(self.spans.len() - self.encoded.len()) {
             if count >= wanted || gap(last, span.place) > 0 {
                 break;
             }
@@ -227,34 +366,47 @@ impl Playout {
 
     /// Drops everything that is buffered; returns how many samples that were.
     pub fn clear(&mut self) -> usize {
-        let dropped = self.samples.len();
+        let dropped = self.buffered();
         // A chunk from before the clear is as late as one that was played.
         self.reached = self.spans.iter().rev().find_map(|span| span.place).or(self.reached);
         self.continues = false;
         self.samples.clear();
         self.spans.clear();
+        self.encoded = Queue::default();
         dropped
     }
 
     /// Says that the audio has come to rest: when nothing is buffered, memory is given back and the
     /// sender may number its next chunk anew.
     pub fn rest(&mut self) {
-        if self.samples.is_empty() {
+        if self.is_empty() {
             self.samples = VecDeque::new();
             self.spans = VecDeque::new();
+            self.encoded = Queue::default();
             self.rested = true;
             self.continues = false;
         }
     }
 
-    /// Samples buffered.
+    /// Samples buffered, those to be decoded included.
     pub fn buffered(&self) -> usize {
-        self.samples.len()
+        self.samples.len() + self.encoded.samples()
+    }
+
+    /// Whether nothing is buffered.
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
     }
 
     /// How long the buffered samples last.
     pub fn buffered_duration(&self) -> Duration {
-        duration_of(self.samples.len() as u64, self.rate)
+        duration_of(self.buffered() as u64, self.rate)
+    }
+
+    /// Bytes that the buffered audio takes.
+    #[cfg(test)]
+    pub fn memory(&self) -> usize {
+        self.samples.capacity() * size_of::<i16>() + self.spans.capacity() * size_of::<Span>() + self.encoded.cost()
     }
 
     /// Chunks that never came so far (saturating).
@@ -271,8 +423,14 @@ fn gap(last: Option<u64>, next: Option<u64>) -> u64 {
     }
 }
 
-/// Whether the chunk at `place` waits, and whether it begins as `pcm` does.
-fn waiting(spans: &VecDeque<Span>, samples: &VecDeque<i16>, place: u64, pcm: &[i16]) -> Option<bool> {
+/// Whether the chunk at `place` waits, and whether it is this audio.
+fn waiting(spans: &VecDeque<Span>, samples: &VecDeque<i16>, place: u64, print: u16, audio: Audio<'_>) -> Option<bool> {
+    let pcm = match audio {
+        Audio::Decoded(pcm) => pcm,
+        Audio::Encoded(_) => {
+            return spans.iter().find(|span| span.place == Some(place)).map(|span| span.print == print);
+        }
+    };
     let mut start = 0;
     for span in spans {
         if span.place == Some(place) {

@@ -9,9 +9,8 @@ use super::codec::{Decoder, PayloadError};
 use super::delay::Delay;
 use super::duration_of;
 use super::encoding::Encoding;
-use super::playout::{self, Playout, Pushed};
+use super::playout::{Playout, Pushed};
 use super::samples_in;
-use super::scratch;
 use super::silence::SilenceClock;
 use super::supply::Supply;
 
@@ -55,7 +54,6 @@ enum Flow {
 pub struct Stream {
     tag: String,
     encoding: Encoding,
-    decoder: Decoder,
     custom: Option<String>,
     config: StreamConfig,
     frame_samples: usize,
@@ -97,12 +95,12 @@ impl Stream {
         Self {
             tag,
             encoding,
-            decoder: Decoder::new(encoding),
             custom,
             config,
             frame_samples: samples_in(config.frame, rate),
             supply: Supply::new(
                 rate,
+                Decoder::new(encoding),
                 Playout::new(rate, config.max_buffered),
                 config.conceal,
                 config.playout_delay_max.map(|most| Delay::new(config.playout_delay, most)),
@@ -176,8 +174,9 @@ impl Stream {
         let shaped = self.supply.shaped();
         Counters {
             lost: self.supply.playout().lost(),
-            discarded_samples: self.counters.discarded_samples + shaped.cut,
+            discarded_samples: self.counters.discarded_samples + shaped.cut + shaped.overflow,
             concealed_samples: shaped.concealed,
+            recovered_samples: shaped.recovered,
             concealed_gaps: shaped.gaps,
             shortened_samples: shaped.shortened,
             lengthened_samples: shaped.lengthened,
@@ -193,33 +192,18 @@ impl Stream {
         timestamp: Option<u64>,
         payload: &[u8],
     ) -> Result<Pushed, PayloadError> {
-        scratch::samples(|decoded| self.push_into(now, chunk, timestamp, payload, decoded))
-    }
-
-    fn push_into(
-        &mut self,
-        now: Instant,
-        chunk: Option<u64>,
-        timestamp: Option<u64>,
-        payload: &[u8],
-        decoded: &mut Vec<i16>,
-    ) -> Result<Pushed, PayloadError> {
-        let most = samples_in(self.config.max_buffered, self.encoding.sample_rate());
-        let left_out = self.decoder.decode_into(payload, most, decoded)?;
+        let pushed = self.supply.push(chunk, payload, self.is_stopping())?;
         self.counters.received += 1;
         self.counters.last_timestamp = timestamp.or(self.counters.last_timestamp);
-        let pushed = if self.is_stopping() {
-            Pushed { discarded: decoded.len(), ..Pushed::default() }
-        } else {
-            self.supply.push(chunk, playout::fingerprint(payload), decoded)
-        };
         self.counters.duplicates += u64::from(pushed.duplicate);
         self.counters.reordered += u64::from(pushed.reordered);
-        self.counters.discarded_samples += (pushed.discarded + left_out) as u64;
-        self.discarded(now, pushed.overflow + left_out);
+        self.counters.discarded_samples += pushed.discarded as u64;
+        self.discarded(now, pushed.overflow);
         if pushed.accepted > 0 {
             let place = self.supply.playout().buffered() - pushed.accepted - pushed.behind;
             self.marks.inserted(place, pushed.accepted);
+        }
+        if pushed.accepted > 0 || (self.due.is_none() && !self.supply.is_dry()) {
             self.plan(now);
         }
         Ok(pushed)

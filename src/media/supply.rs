@@ -3,10 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use super::codec::{Decoder, MadeUp, PayloadError};
 use super::conceal::Concealer;
 use super::delay::{Correction, Delay};
-use super::playout::{Playout, Pushed};
-use super::{duration_of, samples_in, stretch};
+use super::playout::{self, Playout, Pushed};
+use super::{duration_of, samples_in, scratch, stretch};
 
 /// A longer gap is not filled up: the sender has left out numbers, not audio.
 const LONGEST_GAP: Duration = Duration::from_secs(1);
@@ -21,6 +22,8 @@ const LIKENESS_STEP: f32 = 0.01;
 pub struct Shaped {
     /// Made up in the place of chunks that were lost.
     pub concealed: u64,
+    /// Recovered for chunks that were lost, out of those after them (Opus with FEC).
+    pub recovered: u64,
     /// How many gaps that were.
     pub gaps: u64,
     /// Left out, so that the delay falls.
@@ -29,12 +32,15 @@ pub struct Shaped {
     pub lengthened: u64,
     /// Thrown away, because the delay was over its maximum.
     pub cut: u64,
+    /// Thrown away when it was decoded, because it did not fit.
+    pub overflow: u64,
 }
 
 /// Audio on its way from chunks to frames.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Supply {
     rate: u32,
+    decoder: Decoder,
     playout: Playout,
     concealer: Option<Concealer>,
     delay: Option<Delay>,
@@ -42,8 +48,10 @@ pub struct Supply {
     correction: Option<Correction>,
     tries: u32,
     frames: u32,
-    /// Samples still to be made up for the missing chunk that is being played.
+    /// Samples still to be made up for the missing chunk that is being played, and what the codec made of it, if it can.
     filling: usize,
+    made: Vec<i16>,
+    recovered: bool,
     /// The last frame ended with something made up.
     in_gap: bool,
     /// Samples that faded out when nothing was left.
@@ -54,9 +62,10 @@ pub struct Supply {
 
 impl Supply {
     /// Nothing yet. Without `conceal` gaps are left out, without `delay` it stays what it becomes.
-    pub fn new(rate: u32, playout: Playout, conceal: bool, delay: Option<Delay>) -> Self {
+    pub fn new(rate: u32, decoder: Decoder, playout: Playout, conceal: bool, delay: Option<Delay>) -> Self {
         Self {
             rate,
+            decoder,
             playout,
             concealer: conceal.then(|| Concealer::new(rate)),
             delay,
@@ -64,6 +73,8 @@ impl Supply {
             tries: 0,
             frames: FRAMES_BETWEEN,
             filling: 0,
+            made: Vec::new(),
+            recovered: false,
             in_gap: false,
             faded: 0,
             scratch: Vec::new(),
@@ -83,7 +94,7 @@ impl Supply {
 
     /// Whether there is nothing to play.
     pub fn is_dry(&self) -> bool {
-        self.filling == 0 && self.playout.buffered() == 0
+        self.filling == 0 && self.playout.is_empty()
     }
 
     /// Samples that can be played, what will be made up included.
@@ -98,9 +109,49 @@ impl Supply {
         if samples > samples_in(LONGEST_GAP, self.rate) { 0 } else { samples }
     }
 
-    /// Takes a chunk with the fingerprint of its payload.
-    pub fn push(&mut self, chunk: Option<u64>, print: u16, pcm: &[i16]) -> Pushed {
-        self.playout.push(chunk, print, pcm)
+    /// Takes a chunk, or, when the stream has been `stopped`, says how much was discarded. On an error nothing is taken.
+    pub fn push(&mut self, chunk: Option<u64>, payload: &[u8], stopped: bool) -> Result<Pushed, PayloadError> {
+        if let Some(encoded) = self.decoder.in_order(payload)? {
+            if stopped {
+                return Ok(Pushed { discarded: encoded.samples.unwrap_or(0), ..Pushed::default() });
+            }
+            let mut pushed = self.playout.push_encoded(chunk, playout::fingerprint(payload), encoded);
+            if encoded.samples.is_none() && !pushed.duplicate {
+                let before = self.shaped.overflow;
+                pushed.accepted += self.open(usize::MAX)?;
+                let overflow = (std::mem::replace(&mut self.shaped.overflow, before) - before) as usize;
+                pushed.overflow += overflow;
+                pushed.discarded += overflow;
+            }
+            return Ok(pushed);
+        }
+        scratch::samples(|pcm| {
+            self.decoder.decode_into(payload, usize::MAX, pcm)?;
+            Ok(match stopped {
+                true => Pushed { discarded: pcm.len(), ..Pushed::default() },
+                false => self.playout.push(chunk, playout::fingerprint(payload), pcm),
+            })
+        })
+    }
+
+    /// Has what waits in order decoded, until there are `wanted` samples; answers how many came. An error is that of the
+    /// last chunk that could not be: it is as good as lost.
+    fn open(&mut self, wanted: usize) -> Result<usize, PayloadError> {
+        if !self.playout.waits_encoded() {
+            return Ok(0);
+        }
+        let (decoder, mut result) = (&mut self.decoder, Ok(()));
+        let opened = self.playout.open(wanted, |payload, samples, room, out| {
+            decoder.decode_into(payload, room, out).unwrap_or_else(|error| {
+                result = Err(error);
+                let from = out.len();
+                decoder.make_up(None, samples, out);
+                out.resize(from + samples, 0);
+                0
+            })
+        });
+        self.shaped.overflow += opened.overflow as u64;
+        result.map(|()| opened.samples)
     }
 
     /// A chunk was taken while audio plays, of which the next frame, of `frame` samples, is due in `until_next`.
@@ -155,17 +206,12 @@ impl Supply {
             if self.filling == 0 && self.playout.missing() > 0 {
                 self.enter_gap();
             }
-            if self.filling > 0
-                && let Some(concealer) = &mut self.concealer
-            {
-                let made = wanted.min(self.filling);
-                concealer.conceal(made, out);
-                self.filling -= made;
-                self.shaped.concealed += made as u64;
+            if self.filling > 0 {
+                self.fill(wanted, out);
                 continue;
             }
             let from = out.len();
-            let pulled = self.playout.pull(wanted, out);
+            let pulled = self.pull(wanted, out);
             if pulled == 0 {
                 break;
             }
@@ -173,6 +219,29 @@ impl Supply {
             real += pulled;
         }
         real
+    }
+
+    fn pull(&mut self, wanted: usize, out: &mut Vec<i16>) -> usize {
+        // What cannot be decoded is concealed.
+        let _ = self.open(wanted);
+        self.playout.pull(wanted, out)
+    }
+
+    /// Appends up to `wanted` of the samples that stand in for the missing chunk.
+    fn fill(&mut self, wanted: usize, out: &mut Vec<i16>) {
+        let count = wanted.min(self.filling);
+        let (from, at) = (out.len(), self.made.len().saturating_sub(self.filling));
+        self.filling -= count;
+        let Some(concealer) = &mut self.concealer else { return };
+        match self.made.get(at..at + count) {
+            Some(made) => {
+                out.extend_from_slice(made);
+                concealer.played(&mut out[from..]);
+            }
+            None => concealer.conceal(count, out),
+        }
+        let counter = if self.recovered { &mut self.shaped.recovered } else { &mut self.shaped.concealed };
+        *counter += count as u64;
     }
 
     fn played(&mut self, pcm: &mut [i16]) {
@@ -194,7 +263,12 @@ impl Supply {
         // One at a time: the others may still come.
         self.playout.give_up(1);
         self.filling = self.playout.chunk_len();
-        self.shaped.gaps += u64::from(!std::mem::replace(&mut self.in_gap, true));
+        self.made.clear();
+        let next = self.playout.next_encoded().filter(|_| missing == 1);
+        self.recovered = self.decoder.make_up(next, self.filling, &mut self.made) == Some(MadeUp::Recovered);
+        if !self.recovered {
+            self.shaped.gaps += u64::from(!std::mem::replace(&mut self.in_gap, true));
+        }
     }
 
     /// Makes a frame in which the delay is corrected. `None`, and nothing in `out`: not here.
@@ -213,6 +287,7 @@ impl Supply {
         };
         let shorter = matches!(correction, Correction::Shorten(_));
         let reach = if shorter { stretch::reach(self.rate) } else { 0 };
+        let _ = self.open(count + reach); // What cannot be decoded is concealed.
         self.scratch.clear();
         self.playout.peek(count + reach, &mut self.scratch);
         let from = out.len();
@@ -240,15 +315,14 @@ impl Supply {
 
     /// Throws away `count` samples, and has the join cross-faded.
     fn cut(&mut self, count: usize) {
-        self.scratch.clear();
-        while self.scratch.len() < count {
+        let mut gone = Vec::new();
+        while gone.len() < count {
             self.playout.give_up(u64::MAX);
-            if self.playout.pull(count - self.scratch.len(), &mut self.scratch) == 0 {
+            if self.pull(count - gone.len(), &mut gone) == 0 {
                 break;
             }
         }
-        let cut = self.scratch.len() as u64;
-        self.scratch = Vec::new();
+        let cut = gone.len() as u64;
         self.shaped.cut += cut;
         self.correction = None;
         self.join();
@@ -290,9 +364,12 @@ impl Supply {
     /// The audio has come to rest.
     pub fn rest(&mut self) {
         self.playout.rest();
-        self.scratch = Vec::new();
+        (self.scratch, self.made) = (Vec::new(), Vec::new());
         if let Some(concealer) = &mut self.concealer {
             concealer.forget();
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -332,6 +332,7 @@ impl Connection {
             snapshot.media_discarded = counters.discarded;
             snapshot.media_concealed = counters.concealed;
             snapshot.media_concealed_gaps = counters.concealed_gaps;
+            snapshot.media_recovered = counters.recovered;
             snapshot.media_adjusted = counters.adjusted;
         }
         snapshot.unhandled_bytes = self.unhandled.load(Ordering::Relaxed) as u64;

@@ -58,6 +58,7 @@ pub struct Snapshot {
     pub media_dropped: Duration,
     pub media_concealed: Duration,
     pub media_concealed_gaps: u64,
+    pub media_recovered: Duration,
     pub media_adjusted: Duration,
     pub unhandled_bytes: u64,
     pub buffered_bytes: u64,
@@ -85,6 +86,7 @@ impl std::ops::AddAssign<&Self> for Snapshot {
             media_dropped,
             media_concealed,
             media_concealed_gaps,
+            media_recovered,
             media_adjusted,
             unhandled_bytes,
             buffered_bytes,
@@ -108,6 +110,7 @@ impl std::ops::AddAssign<&Self> for Snapshot {
         self.media_dropped += *media_dropped;
         self.media_concealed += *media_concealed;
         self.media_concealed_gaps += media_concealed_gaps;
+        self.media_recovered += *media_recovered;
         self.media_adjusted += *media_adjusted;
         self.unhandled_bytes += unhandled_bytes;
         self.buffered_bytes += buffered_bytes;

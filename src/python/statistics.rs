@@ -31,6 +31,7 @@ pub(super) fn of_connection<'py>(py: Python<'py>, s: &Snapshot) -> PyResult<Boun
     dict.set_item("media_discarded_ms", s.media_discarded.as_secs_f64() * 1000.0)?;
     dict.set_item("media_dropped_ms", s.media_dropped.as_secs_f64() * 1000.0)?;
     dict.set_item("media_concealed_ms", s.media_concealed.as_secs_f64() * 1000.0)?;
+    dict.set_item("media_recovered_ms", s.media_recovered.as_secs_f64() * 1000.0)?;
     dict.set_item("media_adjusted_ms", s.media_adjusted.as_secs_f64() * 1000.0)?;
     Ok(dict)
 }

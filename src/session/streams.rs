@@ -142,6 +142,8 @@ pub struct StreamsCounters {
     pub concealed: Duration,
     /// For how many gaps.
     pub concealed_gaps: u64,
+    /// Audio recovered for lost chunks out of those after them (Opus with FEC).
+    pub recovered: Duration,
     /// Audio left out, and put in, to correct the delay.
     pub adjusted: Duration,
 }
@@ -158,6 +160,7 @@ impl StreamsCounters {
         self.discarded += time(counters.discarded_samples);
         self.concealed += time(counters.concealed_samples);
         self.concealed_gaps += counters.concealed_gaps;
+        self.recovered += time(counters.recovered_samples);
         self.adjusted += time(counters.shortened_samples + counters.lengthened_samples);
     }
 }

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import itertools
 import json
+import math
 import random
 from typing import Any
 
@@ -107,6 +108,42 @@ async def test_the_bitrate_is_kept() -> None:
     for bitrate in (12_000, 96_000):
         total = sum(sizes(await sent(pcm, bitrate=bitrate))) * 8
         assert total == pytest.approx(bitrate, rel=0.4)
+
+
+def voice(milliseconds: int) -> bytes:
+    """A voice, roughly: harmonics of 120 Hz in syllables."""
+    values = array.array("h")
+    for n in range(RATE * milliseconds // 1000):
+        t = n / RATE
+        level = 5000 * (0.7 + 0.3 * math.sin(20 * t))
+        values.append(int(level * sum(math.sin(math.tau * 120 * k * t) / k for k in range(1, 12))))
+    return values.tobytes()
+
+
+@pytest.mark.parametrize("fec", [True, False])
+async def test_lost_packets_are_recovered_from_those_after_them(fec: bool) -> None:
+    parameters: Any = {"fec": True, "expected_loss": 20, "bitrate": 32_000} if fec else {}
+    listener = await sent(voice(1000), **parameters)
+    start, *chunks, stop = listener.events
+    arriving = [event for n, event in enumerate(chunks) if n % 5 != 3]
+    again = [event for event in arriving for _ in range(2)]  # and each comes twice
+    again[4:8] = again[7:3:-1]  # some in another order, too
+    async with pair() as (sender, receiver), AudioUnit(16000) as ear:
+        receiver.sendMediaTo(ear)
+        for event in (start, *again, stop):
+            sender.send(json.dumps(event))
+        heard = await heard_by(ear, 900)
+        while (statistics := receiver.statistics()).media_recovered_ms + statistics.media_concealed_ms < 200:
+            await asyncio.sleep(0.01)
+    assert statistics.media_lost == 10
+    assert statistics.media_duplicates == len(arriving)
+    if fec:
+        assert statistics.media_recovered_ms >= 100
+    else:
+        assert statistics.media_recovered_ms == 0
+        assert statistics.media_concealed_gaps == 10
+    whole = [media.level(heard[at : at + 640]) for at in range(0, 16000 * 2 * 8 // 10, 640)]
+    assert min(whole) > 0.03 * max(whole), "a hole is heard"
 
 
 async def test_dtx_sends_hardly_anything_in_silence_and_nobody_takes_it_for_a_loss() -> None:

@@ -35,10 +35,11 @@ impl Stream {
         if !pause.is_zero() {
             self.supply.resume(pause);
         }
-        let (cut, buffered) = (self.supply.shaped().cut, self.supply.playout().buffered());
+        let (before, buffered) = (self.supply.shaped(), self.supply.playout().buffered());
         let count = self.supply.frame(self.frame_samples, frame);
-        let cut = (self.supply.shaped().cut - cut) as usize;
-        self.discarded(due, cut);
+        let shaped = self.supply.shaped();
+        let cut = (shaped.cut - before.cut) as usize;
+        self.discarded(due, cut + (shaped.overflow - before.overflow) as usize);
         self.marks.advance(cut, due, false);
         let passed = buffered.saturating_sub(self.supply.playout().buffered() + cut);
         self.marks.advance(passed, due + self.config.frame, true);

@@ -84,6 +84,8 @@ pub struct Counters {
     pub concealed_samples: u64,
     /// Gaps that were concealed.
     pub concealed_gaps: u64,
+    /// Samples recovered for lost chunks out of those after them.
+    pub recovered_samples: u64,
     /// Samples left out, and put in, so that the delay falls or grows.
     pub shortened_samples: u64,
     /// See there.

@@ -5,17 +5,29 @@ use voxwire::media::conceal::Concealer;
 use voxwire::media::resample::Resampler;
 use voxwire::media::wav;
 
+use std::time::{Duration, Instant};
+
+use voxwire::media::codec::Encoder;
+use voxwire::media::encoding::Encoding;
+use voxwire::media::opus::{self, EncoderConfig};
+use voxwire::media::stream::{Stream, StreamConfig};
+
 /// So often lost chunks are chosen anew.
 const RUNS: u64 = if cfg!(debug_assertions) { 4 } else { 20 };
 /// 20 ms at 8 kHz.
 const CHUNK: usize = 160;
 
 fn speech() -> Vec<i16> {
+    speech_at(8000)
+}
+
+fn speech_at(rate: u32) -> Vec<i16> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/speech.wav");
     let wav = wav::parse(&std::fs::read(path).expect("the example")).expect("a WAV");
     let mut pcm = vec![];
-    Resampler::new(wav.rate, 8000).expect("a rate of ours").process_into(&wav.samples, &mut pcm);
-    pcm.truncate(pcm.len() / CHUNK * CHUNK);
+    Resampler::new(wav.rate, rate).expect("a rate of ours").process_into(&wav.samples, &mut pcm);
+    let chunk = rate as usize / 50;
+    pcm.truncate(pcm.len() / chunk * chunk);
     pcm
 }
 
@@ -132,5 +144,83 @@ fn it_is_more_like_speech_than_silence_or_a_repeated_chunk() {
         // Silence is never very wrong, sample by sample; it is far off in what is heard.
         assert!(snr[2] > snr[0] - 0.5, "{percent} %: {snr:?}");
         assert!(distance[2] < distance[0] - 1.5 && distance[2] < distance[1] + 0.3, "{percent} %: {distance:?}");
+    }
+}
+
+/// What a stream plays of these packets when some are lost, and how much of it was recovered. It all comes at once.
+fn received(packets: &[Vec<u8>], lost: &[bool]) -> (Heard, Duration) {
+    let config =
+        StreamConfig { playout_delay_max: None, max_buffered: Duration::from_mins(5), ..StreamConfig::default() };
+    let mut stream = Stream::new(String::new(), Encoding::Opus, None, config);
+    let now = Instant::now();
+    for (n, (packet, &lost)) in packets.iter().zip(lost).enumerate() {
+        if !lost {
+            stream.push(now, Some(n as u64), None, packet).expect("a packet");
+        }
+    }
+    stream.stop(now);
+    let (mut heard, mut frame) = (vec![], vec![]);
+    while let Some(at) = stream.next_deadline() {
+        if stream.tick(at, &mut frame).played {
+            heard.extend(&frame);
+        }
+    }
+    (heard, Duration::from_secs(stream.counters().recovered_samples) / opus::RATE)
+}
+
+/// Back at 8 kHz, where the figures are taken.
+fn narrow(pcm: &[i16]) -> Heard {
+    let mut out = vec![];
+    Resampler::new(opus::RATE, 8000).expect("a rate of ours").process_into(pcm, &mut out);
+    out
+}
+
+#[test]
+fn opus_recovers_by_fec_what_it_else_conceals() {
+    let pcm = speech_at(opus::RATE);
+    let packets = |fec: Option<u8>| {
+        let loss = fec.unwrap_or(0);
+        let config = EncoderConfig {
+            bitrate: Some(24_000),
+            fec: fec.is_some(),
+            expected_loss: loss,
+            ..EncoderConfig::default()
+        };
+        let (mut encoder, mut bytes, mut packets) = (Encoder::new(Encoding::Opus, config).expect("it"), vec![], vec![]);
+        encoder.encode(&pcm, &mut bytes, |packet, _| packets.push(packet.to_vec())).expect("frames");
+        packets
+    };
+    println!(
+        "loss  SNR in dB over what is heard without loss: silence, libopus, FEC   log-spectral distance   recovered"
+    );
+    for percent in [3, 5, 10] {
+        let (plain, robust) = (packets(None), packets(Some(percent as u8)));
+        let whole = |packets: &[Vec<u8>]| received(packets, &vec![false; packets.len()]).0;
+        let (heard_plain, heard_robust) = (whole(&plain), narrow(&whole(&robust)));
+        let clear = [narrow(&heard_plain), narrow(&heard_plain), heard_robust];
+        let mut figures = [[0.0; 3]; 2];
+        let mut share = 0.0;
+        for seed in 1..=RUNS {
+            let lost = lost(plain.len(), percent, seed);
+            // The last one has none after it, and the first none before it.
+            let lost: Vec<bool> =
+                lost.iter().enumerate().map(|(n, &lost)| lost && n > 2 && n + 2 < plain.len()).collect();
+            let chunks = heard_plain.chunks(960).zip(&lost);
+            let silence = chunks.flat_map(|(chunk, &lost)| if lost { vec![0; chunk.len()] } else { chunk.to_vec() });
+            let (concealed, none) = received(&plain, &lost);
+            let (recovered, time) = received(&robust, &lost);
+            assert_eq!(none, Duration::ZERO);
+            share += time.as_secs_f64() / (0.02 * lost.iter().filter(|&&lost| lost).count() as f64) / RUNS as f64;
+            let heard: [Heard; 3] = [silence.collect(), concealed, recovered];
+            for (n, (heard, clear)) in heard.iter().zip(&clear).enumerate() {
+                let heard = narrow(heard);
+                figures[0][n] += snr(clear, &heard) / RUNS as f64;
+                figures[1][n] += spectral_distance(clear, &heard, &lost) / RUNS as f64;
+            }
+        }
+        let [snr, distance] = figures;
+        println!("{percent:3} %  {snr:6.1?}   {distance:6.1?}   {:.0} %", share * 100.0);
+        assert!(snr[2] > snr[1] + 1.0 && distance[2] < distance[1] - 1.0, "{percent} %: FEC: {snr:?} {distance:?}");
+        assert!(distance[1] < distance[0] - 1.5, "{percent} %: libopus: {distance:?}");
     }
 }

@@ -9,9 +9,9 @@ mod numbers;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{duration_of, samples_in, scratch};
-pub use encoded::Encoded;
+use super::{duration_of, samples_in};
 use encoded::Queue;
+pub use encoded::{Encoded, Opened};
 pub use numbers::fingerprint;
 use numbers::{Numbers, Verdict};
 
@@ -50,15 +50,6 @@ struct Span {
 enum Audio<'a> {
     Decoded(&'a [i16]),
     Encoded(Encoded<'a>),
-}
-
-/// What decoding gave.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Opened {
-    /// Samples that are in the buffer now.
-    pub samples: usize,
-    /// Samples for which there was no room.
-    pub overflow: usize,
 }
 
 /// Ordered audio waiting to be played.
@@ -131,33 +122,6 @@ impl Playout {
         pushed
     }
 
-    /// As [`push`](Self::push), for a chunk that is decoded when it is due: [`open`](Self::open) does it. A stream has
-    /// chunks of one kind only. What waits takes no more memory than it would decoded.
-    pub fn push_encoded(&mut self, chunk: Option<u64>, print: u16, given: Encoded<'_>) -> Pushed {
-        let mut pushed = Pushed::default();
-        let (place, too_late) = self.file(chunk, print, Audio::Encoded(given), &mut pushed);
-        if pushed.duplicate {
-            return pushed;
-        }
-        let samples = given.samples.unwrap_or(0);
-        let taken = given.within(self.room());
-        // Only decoding tells, and that is done at once: it need not fit.
-        let next = taken.samples.is_none() && self.encoded.len() == 0 && gap(self.last(), place) == 0;
-        let bytes = self.capacity.saturating_sub(self.samples.len()).saturating_mul(2);
-        let fits = self.encoded.cost() + taken.cost() <= bytes && taken.samples != Some(0);
-        if !too_late && (fits || next) {
-            let len = taken.samples.unwrap_or(0);
-            pushed.accepted = len;
-            self.chunk_len = if len > 0 { len } else { self.chunk_len };
-            pushed.behind = self.insert(Span { place, through: place, len, print }, Audio::Encoded(taken));
-        } else if let Some(place) = place.filter(|_| !too_late) {
-            self.cover(place);
-        }
-        pushed.discarded = samples - pushed.accepted;
-        pushed.overflow = if too_late { 0 } else { pushed.discarded };
-        pushed
-    }
-
     /// The place of a chunk, and whether it is too late.
     fn file(&mut self, chunk: Option<u64>, print: u16, audio: Audio<'_>, pushed: &mut Pushed) -> (Option<u64>, bool) {
         let place = chunk.map(|number| self.note(number, print, audio, pushed));
@@ -175,68 +139,10 @@ impl Playout {
         self.capacity.saturating_sub(self.buffered())
     }
 
-    /// The place of the last chunk that is here.
-    fn last(&self) -> Option<u64> {
-        self.spans.back().map_or(self.reached.filter(|_| self.continues), |span| span.through)
-    }
-
     /// The place of the last chunk that is decoded and waits.
     fn decoded_to(&self) -> Option<u64> {
         let decoded = self.spans.len() - self.encoded.len();
         self.spans.get(decoded.checked_sub(1)?)?.through
-    }
-
-    /// Whether chunks wait to be decoded.
-    pub fn waits_encoded(&self) -> bool {
-        self.encoded.len() > 0
-    }
-
-    /// The next chunk to be played, if it is to be decoded first.
-    pub fn next_encoded(&self) -> Option<&[u8]> {
-        self.encoded.first().filter(|_| self.encoded.len() == self.spans.len())
-    }
-
-    /// Has chunks decoded, in order, until there are `wanted` samples, or one is missing. `decode` gets the payload, how
-    /// many samples it stands for (0: only decoding tells) and how many fit, and appends them; it answers for how many
-    /// more there was no room.
-    pub fn open(
-        &mut self,
-        wanted: usize,
-        mut decode: impl FnMut(&[u8], usize, usize, &mut Vec<i16>) -> usize,
-    ) -> Opened {
-        let mut opened = Opened::default();
-        while self.encoded.len() > 0 && self.samples.len() < wanted {
-            let index = self.spans.len() - self.encoded.len();
-            let before = match index.checked_sub(1) {
-                Some(before) => self.spans.get(before).and_then(|span| span.through),
-                None => self.reached.filter(|_| self.continues),
-            };
-            let Some(&Span { place, len, .. }) = self.spans.get(index) else { break };
-            if gap(before, place) > 0 {
-                break;
-            }
-            let Some(payload) = self.encoded.pop(len) else { break };
-            let room = self.room();
-            scratch::samples(|pcm| {
-                opened.overflow += decode(&payload, len, room, pcm);
-                opened.overflow += pcm.len().saturating_sub(room);
-                pcm.truncate(room);
-                opened.samples += pcm.len();
-                if pcm.is_empty() {
-                    self.spans.remove(index);
-                    if let Some(place) = place {
-                        self.cover(place);
-                    }
-                } else {
-                    self.chunk_len = pcm.len();
-                    self.samples.extend(&*pcm);
-                    if let Some(span) = self.spans.get_mut(index) {
-                        span.len = pcm.len();
-                    }
-                }
-            });
-        }
-        opened
     }
 
     /// The chunk at `place` has come, and nothing of it is here: that is no gap.

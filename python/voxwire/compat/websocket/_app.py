@@ -101,6 +101,7 @@ class WebSocketApp:
         self.has_done_teardown = False
         self.has_done_teardown_lock = threading.Lock()
         self.last_close_frame: ABNF | None = None
+        self._closing = threading.RLock()
 
     # Sending
 
@@ -123,10 +124,11 @@ class WebSocketApp:
         self.keep_running = False
         sock = self.sock
         if sock:
-            sock.close(**kwargs)
-            if sock.close_frame is not None:
-                self.last_close_frame = sock.close_frame
-            self.sock = None
+            with self._closing:
+                sock.close(**kwargs)
+                if sock.close_frame is not None:
+                    self.last_close_frame = sock.close_frame
+                self.sock = None
 
     def ready(self) -> WebSocket | bool | None:
         """Answer something true while the connection is open."""
@@ -360,10 +362,12 @@ class WebSocketApp:
         self.keep_running = False
         sock, self.sock = self.sock, None
         if sock:
-            # Waits for a close() of another thread, so that its answer is known here.
             sock.close()
-            close_frame = close_frame or sock.close_frame
-        status, reason = self._get_close_args(close_frame or self.last_close_frame)
+            # After the peer's close frame that was nothing: its answer is sent, and the socket is of no more use.
+            sock.shutdown()
+        with self._closing:  # a close() of another thread knows what the peer has answered
+            close_frame = close_frame or self.last_close_frame
+        status, reason = self._get_close_args(close_frame)
         self._callback(self.on_close, status, reason)
 
     def _get_close_args(self, close_frame: ABNF | None) -> list[Any]:

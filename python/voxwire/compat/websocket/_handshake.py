@@ -20,19 +20,19 @@ _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _READ = 16384
 
 
-class CookieJar:
-    """Cookies by domain. One that names no domain is not kept."""
+class SimpleCookieJar:
+    """Cookies by domain, which begins with a dot. One that comes without any domain is not kept."""
 
     def __init__(self) -> None:
         """Begin empty."""
-        self._cookies: dict[str, dict[str, str]] = {}
+        self.jar: dict[str, dict[str, str]] = {}
 
     def add(self, header: str | None) -> None:
-        """Keep the cookies of a `Set-Cookie` header."""
-        for name, morsel in SimpleCookie(header or "").items():
-            if domain := morsel["domain"]:
-                key = domain.lower() if domain.startswith(".") else f".{domain.lower()}"
-                self._cookies.setdefault(key, {})[name] = morsel.value
+        """Keep the cookies of a `Set-Cookie` header, for each domain that it names."""
+        cookies = SimpleCookie(header or "")
+        values = {name: morsel.value for name, morsel in cookies.items()}
+        for domain in {morsel["domain"].lower() for morsel in cookies.values()} - {""}:
+            self.jar.setdefault(f".{domain.removeprefix('.')}", {}).update(values)
 
     def get(self, host: str) -> str:
         """Answer what a request to this host says."""
@@ -40,14 +40,14 @@ class CookieJar:
         return "; ".join(
             sorted(
                 f"{name}={value}"
-                for domain, cookies in self._cookies.items()
+                for domain, cookies in self.jar.items()
                 if host.endswith(domain) or host == domain[1:]
                 for name, value in cookies.items()
             )
         )
 
 
-jar = CookieJar()
+CookieJar = SimpleCookieJar()
 """The cookies of this process."""
 
 
@@ -59,7 +59,7 @@ class handshake_response:  # noqa: N801 - its name in websocket-client
         self.status = status
         self.headers = headers
         self.subprotocol = subprotocol
-        jar.add(headers.get("set-cookie"))
+        CookieJar.add(headers.get("set-cookie"))
 
 
 def handshake(sock: Any, url: str, hostname: str, port: int, resource: str, **options: Any) -> handshake_response:
@@ -103,7 +103,7 @@ def _request(url: str, hostname: str, port: int, resource: str, options: dict[st
         lines += [f"{header}: {value}" for header, value in given.items() if value is not None]
     else:
         lines += given
-    if cookie := "; ".join(filter(None, [jar.get(hostname), options.get("cookie")])):
+    if cookie := "; ".join(filter(None, [CookieJar.get(hostname), options.get("cookie")])):
         lines.append(f"Cookie: {cookie}")
     return lines, key
 

@@ -24,9 +24,12 @@ _CHAIN = 3  # certificate, key, password
 
 Place = tuple[str, int, str]
 
+try:
+    from python_socks import ProxyError
+except ImportError:
 
-class ProxyError(Exception):
-    """The kind of proxy is not known."""
+    class ProxyError(Exception):  # type: ignore[no-redef]
+        """The kind of proxy is not known."""
 
 
 class proxy_info:  # noqa: N801 - its name in websocket-client

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import select
+import selectors
 import socket
 import ssl
 from dataclasses import dataclass
@@ -82,16 +82,15 @@ def _recv_now_or_wait(sock: Any, bufsize: int) -> Any:
     try:
         return sock.recv(bufsize)
     except (ssl.SSLWantReadError, BlockingIOError):
-        _wait(sock, select.POLLIN, "Connection timed out waiting for data")
+        _wait(sock, selectors.EVENT_READ, "Connection timed out waiting for data")
         return sock.recv(bufsize)
 
 
 def _wait(sock: Any, event: int, message: str) -> None:
-    poll = select.poll()
-    poll.register(sock, event)
-    timeout = sock.gettimeout()
-    if not poll.poll(None if timeout is None else timeout * 1000):
-        raise WebSocketTimeoutException(message)
+    with selectors.DefaultSelector() as selector:
+        selector.register(sock, event)
+        if not selector.select(sock.gettimeout()):
+            raise WebSocketTimeoutException(message)
 
 
 def recv_line(sock: Any) -> bytes:
@@ -125,5 +124,5 @@ def _send_now_or_wait(sock: Any, octets: bytes) -> Any:
     try:
         return sock.send(octets)
     except (ssl.SSLWantWriteError, BlockingIOError):
-        _wait(sock, select.POLLOUT, "timed out")
+        _wait(sock, selectors.EVENT_WRITE, "timed out")
         return sock.send(octets)

@@ -5,6 +5,7 @@
 
 mod explain;
 mod fields;
+mod quick;
 mod write;
 
 use std::borrow::Cow;
@@ -127,6 +128,9 @@ impl EventError {
 /// must be spelled without escapes. Members that the format does not know are skipped. Numbers may
 /// come as strings (`"1"`). Text that is not JSON is malformed if it had named a media event by then.
 pub fn parse(text: &str) -> Parsed<'_> {
+    if let Some(media) = quick::media(text) {
+        return Parsed::Event(MediaEvent::Media(media));
+    }
     let object = text.trim_ascii_start().starts_with('{');
     if !object || !text.contains("\"event\"") {
         return Parsed::Ordinary;

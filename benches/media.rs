@@ -6,8 +6,9 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use voxwire::media::codec::{Decoder, Encoder};
 use voxwire::media::conceal::Concealer;
-use voxwire::media::dtmf::Detector;
+use voxwire::media::dtmf;
 use voxwire::media::encoding::Encoding;
 use voxwire::media::event::{self, MediaEvent, Parsed};
 use voxwire::media::level::Meter;
@@ -103,6 +104,60 @@ fn events(criterion: &mut Criterion) {
     group.bench_function("parse/ordinary_270_bytes", |bencher| {
         bencher.iter(|| black_box(event::parse(black_box(&ordinary))));
     });
+}
+
+/// What a bridge does with a frame between two sockets, but for the playout: a media message in, another one out.
+fn legs(criterion: &mut Criterion) {
+    const PCM8: Encoding = Encoding::pcm16(8000);
+    const PCM16: Encoding = Encoding::pcm16(16_000);
+    let mut group = criterion.benchmark_group("leg_20ms");
+    let legs = [
+        ("ulaw_to_pcm", Some(Encoding::Ulaw), PCM8, true, false),
+        ("pcm_to_ulaw", None, Encoding::Ulaw, false, true),
+        ("ulaw_to_alaw", Some(Encoding::Ulaw), Encoding::Alaw, true, true),
+        ("ulaw_to_pcm16_16khz", Some(Encoding::Ulaw), PCM16, true, true),
+        ("pcm16_16khz_to_ulaw", Some(PCM16), Encoding::Ulaw, true, true),
+    ];
+    for (name, from, to, reads, writes) in legs {
+        let source_rate = from.map_or(8000, Encoding::sample_rate);
+        let pcm = audio(source_rate as usize / 50);
+        let mut resampler = Resampler::new(source_rate, to.sample_rate()).expect("a known pair");
+        resampler.prime();
+        let mut message = vec![];
+        let mut encoder = Encoder::new(from.unwrap_or(PCM8), opus::EncoderConfig::default()).expect("an encoder");
+        let mut bytes = vec![];
+        let encoded = encoder.encode(&pcm, &mut bytes, |payload, _| {
+            event::write_media(&mut message, 1234, "call-1", 1234, 197_440, payload);
+        });
+        encoded.expect("a chunk");
+        let text = String::from_utf8(message.clone()).expect("text");
+        let mut decoder = Decoder::new(from.unwrap_or(PCM8));
+        let mut encoder = Encoder::new(to, opus::EncoderConfig::default()).expect("an encoder");
+        let (mut payload, mut samples, mut converted) = (vec![], pcm.clone(), vec![]);
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                if reads {
+                    payload.clear();
+                    samples.clear();
+                    if let Parsed::Event(MediaEvent::Media(media)) = event::parse(black_box(&text)) {
+                        event::decode_payload(&media.payload, &mut payload).expect("base64");
+                        let decoded = decoder.decode_into(&payload, usize::MAX, &mut samples);
+                        black_box(decoded).expect("audio");
+                    }
+                }
+                if writes {
+                    converted.clear();
+                    resampler.process_into(black_box(&samples), &mut converted);
+                    message.clear();
+                    let written = encoder.encode(&converted, &mut bytes, |payload, _| {
+                        event::write_media(&mut message, 1234, "call-1", 1234, 197_440, payload);
+                    });
+                    written.expect("a chunk");
+                }
+                black_box((samples.as_slice(), message.as_slice()));
+            });
+        });
+    }
 }
 
 fn opus_packets(criterion: &mut Criterion) {
@@ -239,7 +294,7 @@ fn formats(criterion: &mut Criterion) {
 
 fn listeners(criterion: &mut Criterion) {
     let pcm = audio(160);
-    let (mut meter, mut detector) = (Meter::new(), Detector::new(8000));
+    let (mut meter, mut detector) = (Meter::new(), dtmf::Detector::new(8000));
     criterion.bench_function("level/push_20ms", |bencher| bencher.iter(|| meter.push(black_box(&pcm))));
     criterion.bench_function("dtmf/detect_20ms", |bencher| {
         bencher.iter(|| detector.push(black_box(&pcm), |found| _ = black_box(found)));
@@ -311,6 +366,6 @@ criterion_group! {
     config = Criterion::default()
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1));
-    targets = g711_laws, resample, opus_packets, ogg_pages, g722_band, formats, listeners, events, playout, conceal, mix
+    targets = g711_laws, resample, opus_packets, ogg_pages, g722_band, formats, listeners, events, legs, playout, conceal, mix
 }
 criterion_main!(media);

@@ -69,7 +69,7 @@ def run(
 
 
 class Watch:
-    """Looks at a process now and then: seconds since the first look, resident bytes, processor seconds so far."""
+    """Looks at a process now and then, and at the end: seconds since the first look, resident bytes, processor seconds so far."""
 
     def __init__(self, pid: int, every: float) -> None:
         self.looks: list[tuple[float, int, float]] = []
@@ -79,10 +79,14 @@ class Watch:
 
     def _run(self) -> None:
         began = time.monotonic()
-        while True:
+
+        def look() -> None:
             self.looks.append((time.monotonic() - began, rss_bytes(self._pid), cpu_seconds(self._pid)))
-            if self._over.wait(began + self._every * len(self.looks) - time.monotonic()):
-                return
+
+        look()
+        while not self._over.wait(began + self._every * len(self.looks) - time.monotonic()):
+            look()
+        look()
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -71,7 +71,7 @@ class UnitSink(Protocol):
         """AudioUnit, ToneDetector: `read` has something (called once for each time it had run empty)."""
 
     def on_writable(self) -> None:
-        """AudioUnit: asked for by `request_writable`. ToneGenerator: all is played."""
+        """AudioUnit, Player: asked for by `request_writable`, `request_bytes`. ToneGenerator: all is played."""
 
     def on_file_completed(self, path: str, /) -> None:
         """Recorder: a file is complete."""
@@ -427,21 +427,48 @@ class RecorderChannel:
 
 @final
 class Player:
-    """Plays a WAV file in real time into what it is routed to. Raises OSError, MediaError (not a WAV we can read)."""
+    """Plays a sound in real time into what it is routed to."""
 
-    def __new__(cls, bridge: LoopBridge, sink: UnitSink, path: str) -> Player: ...
+    def __new__(
+        cls,
+        bridge: LoopBridge,
+        sink: UnitSink,
+        path: str | None,
+        data: Buffer | None,
+        *,
+        format: str | None,  # noqa: A002
+        encoding: str | None,
+        rate: int | None,
+        plays: int | None,
+        ahead: float,
+    ) -> Player:
+        """A file, or bytes, or (neither) a stream that `give` brings. `encoding` and `rate` are for the format "raw"; `plays`
+        None is for ever; `ahead` in seconds. Raises OSError, MediaError (not something that can be played).
+        """
+
     @property
-    def rate(self) -> int: ...
+    def rate(self) -> int | None:
+        """None while a stream has not begun."""
+
     @property
-    def duration(self) -> float:
-        """Length of the file in milliseconds."""
+    def duration(self) -> float | None:
+        """Length in milliseconds; a stream has none."""
 
     @property
     def position(self) -> float:
         """Milliseconds played."""
 
+    @property
+    def paused(self) -> bool: ...
     def start(self) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
     def stop(self) -> None: ...
+    def give(self, data: Buffer | None) -> None:
+        """The next bytes of a stream; None is its end."""
+
+    def request_bytes(self) -> bool:
+        """True: more may be given. False: on_writable will be called."""
 
 @final
 class AudioUnit:

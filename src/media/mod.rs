@@ -21,6 +21,7 @@ pub mod playout;
 pub mod resample;
 pub mod scratch;
 pub mod silence;
+pub mod sound;
 pub mod stream;
 pub mod stretch;
 pub mod supply;

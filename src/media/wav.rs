@@ -1,4 +1,4 @@
-//! WAV files: reading any common kind as mono samples, and the header of a 16-bit PCM file.
+//! WAV files: reading any common kind as mono samples, piece by piece, and the header of a 16-bit PCM file.
 //!
 //! Bytes in memory; files are opened elsewhere.
 
@@ -48,6 +48,7 @@ const ULAW: u16 = 7;
 const EXTENSIBLE: u16 = 0xFFFE;
 
 /// What the `fmt ` chunk says.
+#[derive(Clone, Debug)]
 struct Format {
     tag: u16,
     channels: u16,
@@ -56,33 +57,152 @@ struct Format {
     width: usize,
 }
 
-/// Reads a WAV file: PCM of 8, 16, 24 or 32 bits, 32-bit float, A-law or µ-law, any number of channels.
-///
-/// Chunks may come in any order. A data chunk that is cut short, or whose size is still 0 or
-/// 0xFFFFFFFF because the file is being written, reaches to the end of the file.
+/// Reads a whole WAV file: see [`Reader`].
 pub fn parse(bytes: &[u8]) -> Result<Wav, WavError> {
-    let [riff, _, wave] = [0, 4, 8].map(|at| four(bytes, at));
-    if riff != Some(*b"RIFF") || wave != Some(*b"WAVE") {
-        return Err(WavError::NotWav);
+    let (mut reader, mut samples) = (Reader::new(), Vec::new());
+    reader.push(bytes, &mut samples)?;
+    reader.finish()?;
+    Ok(Wav { rate: reader.rate().unwrap_or_default(), samples })
+}
+
+/// Reads a WAV file in pieces cut anywhere: PCM of 8, 16, 24 or 32 bits, float of 32 or 64, A-law or µ-law, any number of
+/// channels.
+///
+/// A data chunk that is cut short, or whose size is still 0 or 0xFFFFFFFF because the file is being written, reaches to the
+/// end of the file. What follows the data is left out.
+#[derive(Debug, Default)]
+pub struct Reader {
+    place: Place,
+    /// The beginning of what is not whole yet.
+    pending: Vec<u8>,
+    format: Option<Format>,
+    read: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Place {
+    #[default]
+    Start,
+    ChunkHeader,
+    /// The beginning of a format chunk, and how much of it is left out after that.
+    Format {
+        size: usize,
+        skip: u64,
+    },
+    Skip(u64),
+    /// So many bytes of samples, if it is known.
+    Data(Option<u64>),
+    End,
+}
+
+impl Reader {
+    /// A reader at the start of a file.
+    pub fn new() -> Self {
+        Self::default()
     }
-    let (mut format, mut data) = (None, None);
-    let mut rest = bytes.get(12..).unwrap_or_default();
-    while let (Some(name), Some(size)) = (four(rest, 0), four(rest, 4)) {
-        let size = u32::from_le_bytes(size);
-        let body = rest.get(8..).unwrap_or_default();
-        let unknown = &name == b"data" && matches!(size, 0 | u32::MAX);
-        let end = if unknown { body.len() } else { size as usize };
-        let chunk = body.get(..end).unwrap_or(body);
-        match &name {
-            b"fmt " => format = Some(read_format(chunk)?),
-            b"data" if data.is_none() => data = Some(chunk),
-            _ => {}
+
+    /// Samples a second, once it is known.
+    pub fn rate(&self) -> Option<u32> {
+        self.format.as_ref().map(|format| format.rate)
+    }
+
+    /// How many samples follow in a file of so many bytes: known where the data begins.
+    pub fn samples_left(&self, bytes: u64) -> Option<u64> {
+        let (Place::Data(left), Some(format)) = (self.place, &self.format) else { return None };
+        let partial = self.pending.len() as u64;
+        let there = bytes.saturating_sub(self.read) + partial;
+        Some(left.map_or(there, |left| there.min(left + partial)) / format.block() as u64)
+    }
+
+    /// Appends the samples of some bytes to `out`.
+    pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<i16>) -> Result<(), WavError> {
+        let all = bytes.len() as u64;
+        while !bytes.is_empty() && !matches!(self.place, Place::End) {
+            self.step(&mut bytes, out)?;
         }
-        rest = body.get(end.saturating_add(end % 2)..).unwrap_or_default();
+        self.read += all;
+        Ok(())
     }
-    let format = format.ok_or(WavError::Chunk { chunk: "fmt ", expected: "at least 16 bytes" })?;
-    let data = data.ok_or(WavError::Chunk { chunk: "data", expected: "the samples" })?;
-    Ok(Wav { rate: format.rate, samples: read_samples(&format, data) })
+
+    /// No more bytes come. Fails when there was no data.
+    pub fn finish(&self) -> Result<(), WavError> {
+        match (self.place, &self.format) {
+            (Place::Start, _) => Err(WavError::NotWav),
+            (Place::Data(_) | Place::End, _) => Ok(()),
+            (_, None) => Err(WavError::Chunk { chunk: "fmt ", expected: "at least 16 bytes" }),
+            _ => Err(WavError::Chunk { chunk: "data", expected: "the samples" }),
+        }
+    }
+
+    fn step(&mut self, bytes: &mut &[u8], out: &mut Vec<i16>) -> Result<(), WavError> {
+        match self.place {
+            Place::Start => {
+                let Some(head) = self.whole(bytes, 12) else { return Ok(()) };
+                if !head.starts_with(b"RIFF") || !head.ends_with(b"WAVE") {
+                    return Err(WavError::NotWav);
+                }
+                self.place = Place::ChunkHeader;
+            }
+            Place::ChunkHeader => {
+                let Some(head) = self.whole(bytes, 8) else { return Ok(()) };
+                let size = u64::from(four(&head, 4).map_or(0, u32::from_le_bytes));
+                let padded = size + size % 2;
+                self.place = match head.first_chunk() {
+                    Some(b"fmt ") if self.format.is_none() => {
+                        let wanted = size.min(40);
+                        Place::Format { size: wanted as usize, skip: padded - wanted }
+                    }
+                    Some(b"data") if self.format.is_none() => {
+                        return Err(WavError::Chunk { chunk: "fmt ", expected: "before the data" });
+                    }
+                    Some(b"data") => Place::Data(Some(size).filter(|&size| size != 0 && size != u64::from(u32::MAX))),
+                    _ => Place::Skip(padded),
+                };
+            }
+            Place::Format { size, skip } => {
+                let Some(chunk) = self.whole(bytes, size) else { return Ok(()) };
+                self.format = Some(read_format(&chunk)?);
+                self.place = Place::Skip(skip);
+            }
+            Place::Skip(0) => self.place = Place::ChunkHeader,
+            Place::Skip(left) => {
+                let count = left.min(bytes.len() as u64);
+                *bytes = bytes.get(count as usize..).unwrap_or_default();
+                self.place = Place::Skip(left - count);
+            }
+            Place::Data(Some(0)) => self.place = Place::End,
+            Place::Data(left) => {
+                let count = left.map_or(bytes.len(), |left| left.min(bytes.len() as u64) as usize);
+                let (data, rest) = bytes.split_at(count);
+                *bytes = rest;
+                self.place = Place::Data(left.map(|left| left - count as u64));
+                self.samples(data, out);
+            }
+            Place::End => {}
+        }
+        Ok(())
+    }
+
+    /// The next `size` bytes, once they are there.
+    fn whole(&mut self, bytes: &mut &[u8], size: usize) -> Option<Vec<u8>> {
+        let (taken, rest) = bytes.split_at(size.saturating_sub(self.pending.len()).min(bytes.len()));
+        self.pending.extend_from_slice(taken);
+        *bytes = rest;
+        (self.pending.len() >= size).then(|| std::mem::take(&mut self.pending))
+    }
+
+    fn samples(&mut self, mut data: &[u8], out: &mut Vec<i16>) {
+        let Some(format) = self.format.clone() else { return };
+        let block = format.block();
+        if !self.pending.is_empty() {
+            let Some(first) = self.whole(&mut data, block) else { return };
+            read_samples(&format, &first, out);
+        }
+        let whole = data.len() - data.len() % block;
+        let (blocks, rest) = data.split_at(whole);
+        read_samples(&format, blocks, out);
+        self.pending.extend_from_slice(rest);
+    }
 }
 
 /// The 44-byte header of a 16-bit PCM file with `data_bytes` of samples behind it.
@@ -110,6 +230,13 @@ pub fn header(rate: u32, channels: u16, data_bytes: u32) -> [u8; 44] {
     header
 }
 
+impl Format {
+    /// Bytes of one sample of all channels.
+    fn block(&self) -> usize {
+        self.width * usize::from(self.channels)
+    }
+}
+
 fn read_format(chunk: &[u8]) -> Result<Format, WavError> {
     let short = |expected| WavError::Chunk { chunk: "fmt ", expected };
     let field = |at| two(chunk, at).ok_or(short("at least 16 bytes"));
@@ -134,7 +261,7 @@ fn read_format(chunk: &[u8]) -> Result<Format, WavError> {
         PCM if !(1..=4).contains(&width) || bits.div_ceil(8) > u32::from(width) => {
             "8, 16, 24 or 32 for PCM, and a block of as many bytes"
         }
-        FLOAT if width != 4 || bits != 32 => "32 for float samples",
+        FLOAT if !matches!((width, bits), (4, 32) | (8, 64)) => "32 or 64 for float samples",
         ALAW | ULAW if width != 1 => "8 for G.711",
         PCM | FLOAT | ALAW | ULAW => {
             return Ok(Format { tag, channels, rate, width: usize::from(width) });
@@ -147,15 +274,12 @@ fn read_format(chunk: &[u8]) -> Result<Format, WavError> {
     Err(wrong("the number of bits a sample", bits, expected))
 }
 
-fn read_samples(format: &Format, data: &[u8]) -> Vec<i16> {
-    let channels = usize::from(format.channels);
-    data.chunks_exact(format.width * channels)
-        .map(|block| {
-            let sum: i64 =
-                block.chunks_exact(format.width).map(|sample| i64::from(read_sample(format.tag, sample))).sum();
-            sum.div_euclid(channels as i64) as i16
-        })
-        .collect()
+fn read_samples(format: &Format, data: &[u8], out: &mut Vec<i16>) {
+    let channels = i64::from(format.channels);
+    out.extend(data.chunks_exact(format.block()).map(|block| {
+        let sum: i64 = block.chunks_exact(format.width).map(|sample| i64::from(read_sample(format.tag, sample))).sum();
+        sum.div_euclid(channels) as i16
+    }));
 }
 
 /// One sample of one channel. PCM of more than 16 bits keeps its upper 16.
@@ -168,6 +292,10 @@ fn read_sample(tag: u16, bytes: &[u8]) -> i16 {
         (FLOAT, &[a, b, c, d]) => {
             // The cast saturates, and makes 0 of a NaN.
             (f32::from_le_bytes([a, b, c, d]) * 32_768.0).round() as i16
+        }
+        (FLOAT, bytes) => {
+            let value = bytes.first_chunk().map_or(0.0, |&bytes| f64::from_le_bytes(bytes));
+            (value * 32_768.0).round() as i16
         }
         _ => 0,
     }
@@ -183,137 +311,4 @@ fn four(bytes: &[u8], at: usize) -> Option<[u8; 4]> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn chunk(name: &str, body: &[u8]) -> Vec<u8> {
-        let mut chunk = [name.as_bytes(), &(body.len() as u32).to_le_bytes(), body].concat();
-        chunk.resize(chunk.len().next_multiple_of(2), 0);
-        chunk
-    }
-
-    fn file(chunks: &[Vec<u8>]) -> Vec<u8> {
-        let body = chunks.concat();
-        let size = (body.len() as u32 + 4).to_le_bytes();
-        [b"RIFF".as_slice(), &size, b"WAVE", &body].concat()
-    }
-
-    fn format(tag: u16, channels: u16, rate: u32, bits: u16) -> Vec<u8> {
-        let block = channels * bits.div_ceil(8);
-        let mut body = vec![];
-        body.extend(tag.to_le_bytes());
-        body.extend(channels.to_le_bytes());
-        body.extend(rate.to_le_bytes());
-        body.extend((rate * u32::from(block)).to_le_bytes());
-        body.extend(block.to_le_bytes());
-        body.extend(bits.to_le_bytes());
-        body
-    }
-
-    fn wav(tag: u16, channels: u16, bits: u16, data: &[u8]) -> Vec<u8> {
-        let format = chunk("fmt ", &format(tag, channels, 8000, bits));
-        file(&[format, chunk("data", data)])
-    }
-
-    fn samples(bytes: &[u8]) -> Vec<i16> {
-        let wav = parse(bytes).expect("a WAV file");
-        assert_eq!(wav.rate, 8000);
-        wav.samples
-    }
-
-    #[test]
-    fn every_sample_format() {
-        assert_eq!(samples(&wav(PCM, 1, 8, &[0, 128, 255])), [i16::MIN, 0, 127 << 8]);
-        assert_eq!(samples(&wav(PCM, 1, 16, &[1, 0, 0xFF, 0xFF, 0, 0x80])), [1, -1, i16::MIN]);
-        assert_eq!(samples(&wav(PCM, 1, 24, &[9, 1, 0, 9, 0xFF, 0xFF])), [1, -1]);
-        assert_eq!(samples(&wav(PCM, 1, 32, &[9, 9, 2, 1])), [0x102]);
-        assert_eq!(samples(&wav(ALAW, 1, 8, &[0xD5, 0x2A])), [8, -32_256]);
-        assert_eq!(samples(&wav(ULAW, 1, 8, &[0xFF, 0x00])), [0, -32_124]);
-        let floats = [0.5f32, -1.0, 1.0, 2.0, f32::NAN, f32::NEG_INFINITY];
-        let data: Vec<u8> = floats.iter().flat_map(|f| f.to_le_bytes()).collect();
-        assert_eq!(samples(&wav(FLOAT, 1, 32, &data)), [16_384, i16::MIN, i16::MAX, i16::MAX, 0, i16::MIN]);
-    }
-
-    #[test]
-    fn channels_become_their_mean() {
-        let data: Vec<u8> = [100i16, 200, i16::MIN, i16::MIN].iter().flat_map(|s| s.to_le_bytes()).collect();
-        assert_eq!(samples(&wav(PCM, 2, 16, &data)), [150, i16::MIN]);
-        assert_eq!(samples(&wav(PCM, 2, 16, &data[..7])), [150]);
-        assert_eq!(samples(&wav(ULAW, 3, 8, &[0x80, 0xFF, 0xFF])), [10_708]);
-    }
-
-    #[test]
-    fn extensible_names_its_format_in_a_guid() {
-        let mut body = format(EXTENSIBLE, 1, 8000, 16);
-        body.extend(22u16.to_le_bytes());
-        body.extend([16, 0, 4, 0, 0, 0]);
-        body.extend([1, 0, 0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71]);
-        let bytes = file(&[chunk("fmt ", &body), chunk("data", &[5, 0])]);
-        assert_eq!(samples(&bytes), [5]);
-        let bytes = file(&[chunk("fmt ", &body[..20]), chunk("data", &[5, 0])]);
-        assert!(matches!(parse(&bytes), Err(WavError::Chunk { chunk: "fmt ", .. })));
-    }
-
-    #[test]
-    fn chunks_in_any_order_with_odd_padding() {
-        let format = chunk("fmt ", &format(PCM, 1, 8000, 16));
-        let (list, data) = (chunk("LIST", b"odd"), chunk("data", &[7, 0]));
-        assert_eq!(samples(&file(&[list.clone(), format.clone(), list.clone(), data.clone()])), [7]);
-        assert_eq!(samples(&file(&[data, list, format])), [7]);
-    }
-
-    #[test]
-    fn a_file_still_being_written_is_what_is_there() {
-        let whole = wav(PCM, 1, 16, &[1, 0, 2, 0, 3, 0]);
-        for size in [0, u32::MAX, 7, 1_000_000] {
-            let mut bytes = whole.clone();
-            bytes[40..44].copy_from_slice(&u32::to_le_bytes(size));
-            assert_eq!(samples(&bytes), [1, 2, 3], "{size}");
-        }
-        assert_eq!(samples(&whole[..whole.len() - 1]), [1, 2]);
-        assert!(samples(&whole[..44]).is_empty());
-    }
-
-    #[test]
-    fn bad_files_say_why() {
-        assert_eq!(parse(b""), Err(WavError::NotWav));
-        assert_eq!(parse(b"RIFFxxxxAVI "), Err(WavError::NotWav));
-        let format_chunk = |body: &[u8]| parse(&file(&[chunk("fmt ", body)]));
-        assert!(matches!(format_chunk(&format(PCM, 1, 8000, 16)), Err(WavError::Chunk { chunk: "data", .. })));
-        assert!(matches!(format_chunk(&format(PCM, 1, 8000, 16)[..15]), Err(WavError::Chunk { chunk: "fmt ", .. })));
-        let message = |bytes: &[u8]| parse(bytes).expect_err("an error").to_string();
-        assert_eq!(
-            message(&wav(2, 1, 4, &[0])),
-            "WAV: the format tag is 2; expected 1 (PCM), 3 (float), 6 (A-law) or 7 (µ-law)"
-        );
-        assert!(message(&wav(PCM, 1, 64, &[0])).starts_with("WAV: the number of bits a sample is 64"));
-        assert!(message(&wav(FLOAT, 1, 64, &[0])).contains("expected 32"));
-        assert!(message(&wav(ULAW, 1, 16, &[0])).contains("expected 8"));
-        assert!(message(&wav(PCM, 0, 16, &[0])).contains("channels is 0"));
-        let silent = file(&[chunk("fmt ", &format(PCM, 1, 0, 16))]);
-        assert!(message(&silent).contains("sample rate is 0"));
-    }
-
-    #[test]
-    fn a_header_reads_back() {
-        let mut bytes = header(16_000, 1, 4).to_vec();
-        bytes.extend([1, 0, 2, 0]);
-        assert_eq!(parse(&bytes), Ok(Wav { rate: 16_000, samples: vec![1, 2] }));
-        assert_eq!(bytes[4..8], 40u32.to_le_bytes());
-        assert_eq!(bytes[28..32], 32_000u32.to_le_bytes());
-        assert_eq!(header(8000, 1, u32::MAX)[4..8], u32::MAX.to_le_bytes());
-    }
-
-    #[test]
-    fn no_input_panics() {
-        let whole = wav(PCM, 2, 24, &[1; 30]);
-        for at in 0..whole.len() {
-            let _ = parse(&whole[..at]);
-            for value in [0, 1, 0x7F, 0x80, 0xFF] {
-                let mut bytes = whole.clone();
-                bytes[at] = value;
-                let _ = parse(&bytes);
-            }
-        }
-    }
-}
+mod tests;

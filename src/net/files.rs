@@ -1,4 +1,4 @@
-//! One thread that reads and writes files, so that a slow disk never holds up audio or the network. Recordings, players and
+//! A thread that works with files, so that a slow disk never holds up audio or the network. Recordings, players and
 //! traces use it.
 
 use std::fs::File;
@@ -20,9 +20,9 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub(super) fn start() -> std::io::Result<Self> {
+    pub(super) fn start(name: &str) -> std::io::Result<Self> {
         let (work, todo) = mpsc::channel::<Work>();
-        std::thread::Builder::new().name("voxwire-files".into()).spawn(move || {
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             for job in todo {
                 job();
             }
@@ -39,6 +39,11 @@ impl Files {
     pub(super) fn own<T: Send + 'static>(&self, it: T) -> Background<T> {
         let state = State { it: Mutex::new(it), waiting: AtomicUsize::new(0), failed: OnceLock::new() };
         Background { work: self.work.clone(), state: Arc::new(state) }
+    }
+
+    /// Does `job` after what was given before.
+    pub(super) fn run(&self, job: impl FnOnce() + Send + 'static) {
+        let _ = self.work.send(Box::new(job));
     }
 
     /// Waits until all that was written before is with the operating system, or `timeout` has passed.

@@ -28,6 +28,15 @@ impl Closed {
     }
 }
 
+/// What ended a player or a recorder before it was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UnitError {
+    /// A file could not be read or written.
+    File(String),
+    /// What is to be played cannot be.
+    Sound(String),
+}
+
 /// One thing that happened.
 #[derive(Debug)]
 pub enum Notice {
@@ -115,7 +124,7 @@ pub enum Notice {
     /// A recorder has completed a file.
     FileCompleted(PathBuf),
     /// A player, a recorder or an audio unit is done: its last notice.
-    Finished(Option<String>),
+    Finished(Option<UnitError>),
 }
 
 /// Takes notices for one event loop. Posting never blocks and never takes the GIL.

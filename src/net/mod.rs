@@ -32,7 +32,7 @@ pub use connect::{ConnectError, RedirectError, Target, Via};
 pub use connection::Connection;
 pub use error::{Failure, Refused, Stage};
 pub use listen::{Endpoint, ListenError};
-pub use mailbox::{Closed, Mailbox, Notice};
+pub use mailbox::{Closed, Mailbox, Notice, UnitError};
 pub use options::Options;
 pub use proxy::{Environment, Proxies, Proxy, ProxyError, ProxyUrlError, SocksError};
 pub use route::{Fanout, MediaSink, RouteError, RouteParams, Sink, Source};
@@ -44,6 +44,6 @@ pub use tls::{
 };
 pub use totals::{LATENCY_BOUNDS_US, ProcessSnapshot};
 pub use units::{
-    AudioUnit, AudioUnitError, Player, PlayerError, Recorder, RecorderChannel, RecorderConfig, RecorderError,
-    RecordingFormat, ToneDetector, ToneGenerator,
+    AudioUnit, AudioUnitError, Play, Player, PlayerConfig, PlayerError, Recorder, RecorderChannel, RecorderConfig,
+    RecorderError, RecordingFormat, ToneDetector, ToneGenerator,
 };

@@ -22,6 +22,8 @@ pub struct Core {
     handle: tokio::runtime::Handle,
     pacers: Vec<Pacer>,
     pub(super) files: Files,
+    /// Reads and decodes what is played: recordings that are encoded do not keep it waiting.
+    pub(super) sounds: Files,
     next_id: AtomicU64,
     connections: Mutex<Connections>,
     pub(super) totals: Totals,
@@ -113,7 +115,8 @@ impl Core {
             handle: runtime.handle().clone(),
             runtime: Mutex::new(Some(runtime)),
             pacers: (0..workers).map(|_| Pacer::start()).collect::<std::io::Result<_>>()?,
-            files: Files::start()?,
+            files: Files::start("voxwire-files")?,
+            sounds: Files::start("voxwire-sounds")?,
             next_id: AtomicU64::new(1),
             connections: Mutex::default(),
             totals: Totals::default(),

@@ -7,7 +7,7 @@ mod tone_detector;
 mod tone_generator;
 
 pub use audio::{AudioUnit, AudioUnitError};
-pub use player::{Player, PlayerError};
+pub use player::{Play, Player, PlayerConfig, PlayerError};
 pub use recorder::{Channel as RecorderChannel, Recorder, RecorderConfig, RecorderError, RecordingFormat};
 pub use tone_detector::ToneDetector;
 pub use tone_generator::ToneGenerator;

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use pyo3::IntoPyObjectExt;
@@ -13,7 +13,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::net::{self, Connection, Listener, Mailbox, Notice, Recorder, ToneGenerator};
+use crate::net::{self, Connection, Listener, Mailbox, Notice, Player, Recorder, ToneGenerator};
 
 use super::connection::{PyConnection, address};
 use super::errors;
@@ -60,6 +60,8 @@ pub(super) enum What {
     Listener(Arc<Listener>),
     Recorder(Arc<Recorder>),
     Tones(Arc<ToneGenerator>),
+    /// Kept alive by the audio it plays, or by Python.
+    Player(Weak<Player>),
     Other,
 }
 
@@ -255,7 +257,7 @@ impl LoopBridge {
             }
             Notice::Finished(error) => {
                 lock(&self.sinks).remove(&id);
-                let error = error.map(|message| errors::disk(py, &message));
+                let error = error.map(|error| errors::unit(py, &error));
                 sink.call_method1(intern!(py, "on_finished"), (error,))?;
             }
         }
@@ -314,6 +316,7 @@ impl What {
             Self::Listener(listener) => listener.close(Duration::ZERO),
             Self::Recorder(recorder) => recorder.close(),
             Self::Tones(generator) => generator.close(),
+            Self::Player(player) => drop(player.upgrade().map(|player| player.stop())),
             Self::Other => {}
         }
     }

@@ -14,6 +14,7 @@ use crate::media::pcm::format::PartialSample;
 use crate::media::stream::TooManyMarks;
 use crate::net::{
     AudioUnitError, Failure, ListenError, PlayerError, ProxyError, ProxyUrlError, RecorderError, RouteError, TlsError,
+    UnitError,
 };
 use crate::proto::handshake::{HandshakeError, RequestError, TunnelError};
 use crate::proto::{ProtocolError, UrlError};
@@ -88,10 +89,13 @@ pub(super) fn too_many_marks(py: Python<'_>, source: TooManyMarks) -> PyErr {
     plain(py, "InvalidState", &source)
 }
 
-pub(super) fn player(py: Python<'_>, source: &PlayerError, path: &Path) -> PyErr {
-    match source {
-        PlayerError::Io(error) => file(error, path),
-        PlayerError::Wav { .. } | PlayerError::Rate { .. } => plain(py, "MediaError", source),
+/// What cannot be played: a file, or something without a name.
+pub(super) fn player(py: Python<'_>, source: &PlayerError, path: Option<&Path>) -> PyErr {
+    match (source, path) {
+        (PlayerError::Io(error), Some(path)) => file(error, path),
+        (PlayerError::Sound(error), Some(path)) => plain(py, "MediaError", &format!("{}: {error}", path.display())),
+        (PlayerError::Sound(error), None) => plain(py, "MediaError", error),
+        (PlayerError::Io(error), None) => PyOSError::new_err(error.to_string()),
     }
 }
 
@@ -122,9 +126,13 @@ pub(super) fn listen(source: &ListenError) -> PyErr {
     }
 }
 
-/// A file that could not be written in the background.
-pub(super) fn disk(py: Python<'_>, message: &str) -> Py<PyAny> {
-    PyOSError::new_err(message.to_owned()).into_value(py).into_any()
+/// What ended a media unit: a file that could not be read or written in the background, or what is no sound.
+pub(super) fn unit(py: Python<'_>, source: &UnitError) -> Py<PyAny> {
+    let error = match source {
+        UnitError::File(message) => PyOSError::new_err(message.clone()),
+        UnitError::Sound(message) => plain(py, "MediaError", message),
+    };
+    error.into_value(py).into_any()
 }
 
 /// Audio that cannot be used: names field, value and what was expected.

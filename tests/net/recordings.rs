@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use voxwire::media::ogg::{Event, Reader};
 use voxwire::media::opus::{Channels, Decoder, EncoderConfig};
 use voxwire::media::wav;
-use voxwire::net::{MediaSink, Notice, Recorder, RecorderConfig, RecorderError, RecordingFormat, core};
+use voxwire::net::{MediaSink, Notice, Recorder, RecorderConfig, RecorderError, RecordingFormat, UnitError, core};
 
 use crate::support::Inbox;
 
@@ -271,7 +271,7 @@ fn a_recording_that_cannot_go_on_says_why_and_takes_nothing_more() {
     assert!(taken >= 99);
     assert!(matches!(inbox.next(), Notice::FileCompleted(_)));
     match inbox.next() {
-        Notice::Finished(Some(error)) => assert!(error.contains("irectory"), "{error}"),
+        Notice::Finished(Some(UnitError::File(error))) => assert!(error.contains("irectory"), "{error}"),
         other => panic!("{other:?}"),
     }
     recorder.close();

@@ -87,6 +87,17 @@ def test_record_call(tmp_path: Path) -> None:
     assert len(content) > 5000
 
 
+def test_play_tts(tmp_path: Path) -> None:
+    output = run("play_tts.py", tmp_path)
+    assert "interrupted: let me say something" in output
+    spoke, recorded = (re.search(rf"{word} ([\d.]+) s", output) for word in ("spoke for", "recorded"))
+    assert spoke is not None
+    assert recorded is not None
+    assert 0.5 < float(spoke[1]) < 9
+    assert float(recorded[1]) > 0.5
+    assert (tmp_path / "spoken.ogg").read_bytes().startswith(b"OggS")
+
+
 def test_python_audio_unit(tmp_path: Path) -> None:
     pytest.importorskip("numpy")
     match = re.search(r"([\d.]+) times as loud", run("python_audio_unit.py", tmp_path))

@@ -137,7 +137,7 @@ class _Caller:
             self._player.sendMediaTo(self._websocket, self._media_parameters())
             if self._recorder is not None:
                 self._websocket.sendMediaTo(self._recorder)
-        self._screen.say(f"connected to {self._options.to}, sending {self._player.duration / 1000:.1f} s")
+        self._screen.say(f"connected to {self._options.to}, sending {(self._player.duration or 0) / 1000:.1f} s")
         self._timeline.add("Player.Started", "call", duration=self._player.duration)
         self._player.start()
         finished = asyncio.create_task(self._player.wait_finished())
@@ -181,7 +181,7 @@ class _Caller:
     def _status(self) -> str:
         now = self._leg.figures()
         return (
-            f"sent {self._player.position / 1000:.1f} of {self._player.duration / 1000:.1f} s, "
+            f"sent {self._player.position / 1000:.1f} of {(self._player.duration or 0) / 1000:.1f} s, "
             f"frames out {now.frames_out} in {now.frames_in}, audio played {now.played / 1000:.1f} s"
         )
 

@@ -1,48 +1,78 @@
-//! A player: plays a WAV file in real time into what it is routed to.
+//! A player: plays a sound in real time into what it is routed to: a file, bytes, or a stream that is given to it in pieces.
+//!
+//! `feed` has what is to be played, decoded a little ahead; here is when a frame is played.
 
-use std::path::Path;
-use std::sync::{Arc, Mutex};
+mod feed;
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use crate::media::resample::{Resampler, UnsupportedRate};
-use crate::media::wav::{self, WavError};
+use crate::media::duration_of;
+use crate::media::sound::{SoundError, SoundFormat};
 
-use crate::net::mailbox::{Mailbox, Notice};
+use crate::net::mailbox::{Mailbox, Notice, UnitError};
 use crate::net::pacer::{Paced, Slot};
 use crate::net::route::{Fanout, Origin, Source};
 use crate::net::runtime::{Core, lock};
 
-const FRAME: Duration = Duration::from_millis(20);
+use feed::{Feed, Input, Taken};
 
-/// Why a file cannot be played.
+const FRAME: Duration = Duration::from_millis(20);
+/// A file up to this size is kept in memory, and closed.
+const SMALL: u64 = 256 << 10;
+
+/// Why something cannot be played.
 #[derive(Debug, thiserror::Error)]
 pub enum PlayerError {
     /// It cannot be read.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// It is no WAV that we know.
-    #[error("{path}: {source}")]
-    Wav {
-        /// The file.
-        path: String,
-        /// What is wrong with it.
-        source: WavError,
-    },
-    /// Its rate cannot be converted.
-    #[error("{path}: {source}")]
-    Rate {
-        /// The file.
-        path: String,
-        /// The rate.
-        source: UnsupportedRate,
-    },
+    /// It is no sound that we know.
+    #[error(transparent)]
+    Sound(#[from] SoundError),
 }
 
-/// Plays a WAV file.
+/// What is played.
+pub enum Play {
+    /// A file.
+    File(PathBuf),
+    /// The bytes of one.
+    Bytes(Vec<u8>),
+    /// What [`Player::give`] brings.
+    Stream,
+}
+
+/// How it is played.
+#[derive(Clone, Debug)]
+pub struct PlayerConfig {
+    /// What the bytes are.
+    pub format: SoundFormat,
+    /// How often, without a gap; `None`: for ever.
+    pub plays: Option<u64>,
+    /// How much is decoded before it is played.
+    pub ahead: Duration,
+}
+
+impl Default for PlayerConfig {
+    fn default() -> Self {
+        Self { format: SoundFormat::Any, plays: Some(1), ahead: Duration::from_secs(2) }
+    }
+}
+
+/// Plays a sound.
 pub struct Player {
     id: u64,
-    rate: u32,
-    samples: Vec<i16>,
+    me: Weak<Self>,
+    core: Arc<Core>,
+    duration: Option<Duration>,
+    feed: Feed,
+    /// The decoder has been asked for more.
+    filling: AtomicBool,
+    /// Somebody wants to know when more bytes are wanted.
+    wanted: AtomicBool,
     mailbox: Arc<dyn Mailbox>,
     fanout: Fanout,
     state: Mutex<State>,
@@ -51,23 +81,54 @@ pub struct Player {
 
 #[derive(Default)]
 struct State {
-    position: usize,
-    /// When the next frame is due; `None` when not playing.
+    /// Samples played.
+    position: u64,
+    /// When the next frame is due; `None` when none is.
     next: Option<Instant>,
-    finished: bool,
+    /// It would be, but nothing is there to be played.
+    starved: bool,
+    paused: bool,
+    phase: Phase,
+    frame: Vec<i16>,
+}
+
+#[derive(Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    New,
+    Playing,
+    Finished,
 }
 
 impl Player {
-    /// Reads the whole file: playing never waits for the disk.
-    pub fn open(core: &Core, mailbox: Arc<dyn Mailbox>, path: &Path) -> Result<Arc<Self>, PlayerError> {
-        let name = || path.display().to_string();
-        let wav = wav::parse(&std::fs::read(path)?).map_err(|source| PlayerError::Wav { path: name(), source })?;
-        // Every target has one of our rates; a rate that cannot be taken to them is refused here, not while playing.
-        Resampler::new(wav.rate, 8000).map_err(|source| PlayerError::Rate { path: name(), source })?;
-        Ok(Arc::new(Self {
+    /// Opens what is to be played and decodes its beginning: what is no sound is refused here, unless it is a stream.
+    pub fn open(
+        core: Arc<Core>,
+        mailbox: Arc<dyn Mailbox>,
+        play: Play,
+        config: &PlayerConfig,
+    ) -> Result<Arc<Self>, PlayerError> {
+        let input = match play {
+            Play::File(path) => {
+                let file = File::open(&path)?;
+                if file.metadata()?.len() > SMALL { Input::File(file) } else { Input::Memory(std::fs::read(&path)?) }
+            }
+            Play::Bytes(bytes) => Input::Memory(bytes),
+            Play::Stream => Input::Stream,
+        };
+        let feed = Feed::new(input, config.format, config.plays, config.ahead)?;
+        let samples = feed.length()?;
+        feed.fill();
+        feed.check()?;
+        let duration = samples.zip(feed.rate()).map(|(samples, rate)| duration_of(samples, rate));
+        Ok(Arc::new_cyclic(|me| Self {
             id: core.next_id(),
-            rate: wav.rate,
-            samples: wav.samples,
+            me: Weak::clone(me),
+            core,
+            duration,
+            feed,
+            filling: AtomicBool::new(false),
+            wanted: AtomicBool::new(false),
             mailbox,
             fanout: Fanout::default(),
             state: Mutex::default(),
@@ -80,48 +141,121 @@ impl Player {
         self.id
     }
 
-    /// Samples per second of the file.
-    pub fn rate(&self) -> u32 {
-        self.rate
+    /// Samples per second; a stream has none before its beginning has come.
+    pub fn rate(&self) -> Option<u32> {
+        self.feed.rate()
     }
 
-    /// Length of the file.
-    pub fn duration(&self) -> Duration {
-        self.time(self.samples.len())
+    /// How long it is, once; a stream does not tell.
+    pub fn duration(&self) -> Option<Duration> {
+        self.duration
     }
 
     /// How much was played.
     pub fn position(&self) -> Duration {
-        self.time(lock(&self.state).position)
-    }
-
-    fn time(&self, samples: usize) -> Duration {
-        Duration::from_secs_f64(samples as f64 / f64::from(self.rate))
+        self.rate().map_or(Duration::ZERO, |rate| duration_of(lock(&self.state).position, rate))
     }
 
     /// Begins to play. Once: later calls do nothing.
-    pub fn start(self: &Arc<Self>, core: &Core) {
+    pub fn start(&self) {
         let mut state = lock(&self.state);
-        if state.next.is_some() || state.finished {
-            return;
+        if state.phase == Phase::New {
+            state.phase = Phase::Playing;
+            self.go_on(&mut state);
         }
-        let now = Instant::now();
-        state.next = Some(now);
-        drop(state);
-        core.pacer(self.id).schedule(Arc::<Self>::clone(self), now);
+    }
+
+    /// Plays nothing until `resume`.
+    pub fn pause(&self) {
+        let mut state = lock(&self.state);
+        state.paused = true;
+        state.next = None;
+        state.starved = false;
+    }
+
+    /// Goes on where `pause` stopped.
+    pub fn resume(&self) {
+        let mut state = lock(&self.state);
+        if std::mem::replace(&mut state.paused, false) {
+            self.go_on(&mut state);
+        }
+    }
+
+    /// Whether it pauses.
+    pub fn is_paused(&self) -> bool {
+        lock(&self.state).paused
     }
 
     /// Ends playing now; `Notice::Finished` follows if it had not finished.
     pub fn stop(&self) {
-        self.finish(&mut lock(&self.state));
+        self.finish(&mut lock(&self.state), None);
     }
 
-    fn finish(&self, state: &mut State) {
+    /// The next bytes of a stream; `None`: that was all.
+    pub fn give(&self, bytes: Option<Vec<u8>>) {
+        self.feed.give(bytes);
+        self.request_fill();
+    }
+
+    /// True when a stream may be given more; else `Notice::Writable` will come.
+    pub fn request_bytes(&self) -> bool {
+        self.wanted.store(true, Ordering::Release);
+        let now = self.feed.wants_bytes();
+        if now {
+            self.wanted.store(false, Ordering::Release);
+        }
+        now
+    }
+
+    /// Plays from now on, if it is to play.
+    fn go_on(&self, state: &mut State) {
+        if state.phase != Phase::Playing || state.paused {
+            return;
+        }
+        let now = Instant::now();
+        state.next = Some(now);
+        state.starved = false;
+        if let Some(me) = self.me.upgrade() {
+            self.core.pacer(self.id).schedule(me, now);
+        }
+    }
+
+    fn request_fill(&self) {
+        if self.filling.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let me = Weak::clone(&self.me);
+        self.core.sounds.run(move || {
+            if let Some(me) = me.upgrade() {
+                me.fill();
+            }
+        });
+    }
+
+    /// On the thread of the decoders.
+    fn fill(&self) {
+        self.filling.store(false, Ordering::Release);
+        self.feed.fill();
+        if self.feed.wants_bytes() && self.wanted.swap(false, Ordering::AcqRel) {
+            self.mailbox.post_one(self.id, Notice::Writable);
+        }
+        let mut state = lock(&self.state);
+        if state.starved && self.feed.has_frame() {
+            self.go_on(&mut state);
+        }
+    }
+
+    fn finish(&self, state: &mut State, error: Option<PlayerError>) {
         state.next = None;
-        if !std::mem::replace(&mut state.finished, true) {
+        if std::mem::replace(&mut state.phase, Phase::Finished) != Phase::Finished {
+            self.feed.clear();
             // Its routes end with it: what it claimed at its targets is free for the next player.
             self.fanout.close();
-            self.mailbox.post_one(self.id, Notice::Finished(None));
+            let error = error.map(|error| match error {
+                PlayerError::Io(error) => UnitError::File(error.to_string()),
+                PlayerError::Sound(error) => UnitError::Sound(error.to_string()),
+            });
+            self.mailbox.post_one(self.id, Notice::Finished(error));
         }
     }
 }
@@ -140,25 +274,25 @@ impl Paced for Player {
     fn tick(&self, now: Instant) -> Option<Instant> {
         let mut state = lock(&self.state);
         let due = state.next.filter(|&at| at <= now)?;
-        let frame = (self.rate / 50) as usize;
-        let end = (state.position + frame).min(self.samples.len());
-        let pcm = &self.samples[state.position..end];
-        if pcm.is_empty() {
-            self.finish(&mut state);
-            return None;
+        match self.feed.take(&mut state.frame) {
+            Taken::Frame { rate, samples } => {
+                self.fanout.frame(Origin { key: self.id, tag: "", custom: None, rate }, &state.frame);
+                self.fanout.flush(now);
+                state.position += samples as u64;
+                state.next = Some(due + FRAME);
+            }
+            Taken::Wait => {
+                state.next = None;
+                state.starved = true;
+            }
+            Taken::End => {
+                let error = self.feed.error();
+                self.finish(&mut state, error);
+            }
         }
-        let origin = Origin { key: self.id, tag: "", custom: None, rate: self.rate };
-        if pcm.len() == frame {
-            self.fanout.frame(origin, pcm);
-        } else {
-            // The last frame is filled up: a target counts in frames of 20 ms.
-            let mut last = pcm.to_vec();
-            last.resize(frame, 0);
-            self.fanout.frame(origin, &last);
+        if self.feed.is_low() {
+            self.request_fill();
         }
-        self.fanout.flush(now);
-        state.position = end;
-        state.next = Some(due + FRAME);
         state.next
     }
 

@@ -15,7 +15,7 @@ use crate::media::opus::{self, OpusError};
 use crate::media::resample;
 
 use crate::net::files::Background;
-use crate::net::mailbox::{Mailbox, Notice};
+use crate::net::mailbox::{Mailbox, Notice, UnitError};
 use crate::net::route::MediaSink;
 use crate::net::runtime::{Core, lock};
 
@@ -140,7 +140,7 @@ impl Shared {
         state.write(rest);
         state.output.submit(0, Output::finish);
         let (mailbox, id) = (Arc::clone(&self.mailbox), self.id);
-        state.output.finish(move |error| mailbox.post_one(id, Notice::Finished(error)));
+        state.output.finish(move |error| mailbox.post_one(id, Notice::Finished(error.map(UnitError::File))));
     }
 }
 

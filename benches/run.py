@@ -14,7 +14,9 @@ from pathlib import Path
 from . import machine
 from .options import Options
 
-CASES = ("roundtrip", "oneway", "bridge", "pace", "flood", "memory")
+CASES = ("roundtrip", "oneway", "bridge", "pace", "flood", "memory", "audio")
+# Where the case has another name than its module.
+MODULES = {"audio": "functions"}
 NAMED = (*CASES, "soak")
 
 
@@ -43,7 +45,7 @@ def main() -> None:
     figures: dict[str, object] = {"machine": about}
     for case in given.cases or CASES:
         meanwhile = machine.Meanwhile()
-        tables = importlib.import_module(f"benches.{case}").run(options)
+        tables = importlib.import_module(f"benches.{MODULES.get(case, case)}").run(options)
         for table in tables:
             print(f"\n{table.markdown()}", flush=True)
         remark = f"{meanwhile.seconds:.0f} s; meanwhile {meanwhile}"

@@ -62,7 +62,7 @@ class WebSocketCloseCode(IntEnum):
 
 
 class WebSocketAudioEncoding(StrEnum):
-    """How audio is written in a media stream. All are mono. The values are the names on the wire, but for those with a
+    """How audio is written in a media stream. All are mono; two channels that come are mixed. The values are the names on the wire, but for those with a
     rate: there they are `PCM16` with its `sampleRate`.
 
     PCM of any format is sent at 8, 16, 24, 32, 44.1 and 48 kHz: `"pcm_f32le;rate=24000"` in place of a member says so.

@@ -7,9 +7,10 @@ use thiserror::Error;
 use super::encoding::Encoding;
 use super::ogg::{self, WriterConfig};
 use super::opus::{self, Channels, EncoderConfig, OpusError};
+use super::pcm::channels::stereo_to_mono_into;
 use super::pcm::format::{PartialSample, SampleFormat};
 use super::playout::Encoded;
-use super::{g711, g722};
+use super::{g711, g722, scratch};
 
 /// A payload that is not what its encoding says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -73,6 +74,8 @@ pub struct Decoder(Decoding);
 #[derive(Debug)]
 enum Decoding {
     Plain(Plain),
+    /// Two channels, mixed into one.
+    Mixed(Plain),
     G722(Box<g722::Decoder>),
     /// Packets or Ogg, which the first payload tells.
     OpusOfAnyKind,
@@ -101,6 +104,14 @@ impl Decoder {
         })
     }
 
+    /// A decoder that mixes the two channels of PCM and G.711. The others are as they are made by `new`.
+    pub fn mixing(encoding: Encoding) -> Self {
+        match Self::new(encoding) {
+            Self(Decoding::Plain(plain)) => Self(Decoding::Mixed(plain)),
+            other => other,
+        }
+    }
+
     /// Appends the samples of one chunk to `out`; on an error `out` is as before. A chunk of Ogg may end anywhere, and give
     /// no samples, or those of several packets: a few bytes can stand for 120 ms each, so that no packet is decoded once
     /// there are `most` samples. Answers how many were left out by that.
@@ -108,6 +119,11 @@ impl Decoder {
         self.recognise(payload)?;
         match &mut self.0 {
             Decoding::Plain(plain) => plain.decode_into(payload, out)?,
+            Decoding::Mixed(plain) => scratch::samples(|pairs| {
+                plain.decode_into(payload, pairs)?;
+                stereo_to_mono_into(pairs, out);
+                Ok::<_, PayloadError>(())
+            })?,
             Decoding::G722(decoder) => decoder.decode_into(payload, out),
             Decoding::Opus(decoder) => drop(decoder.decode_into(payload, out)?),
             Decoding::Ogg(ogg) => return ogg.decode_into(payload, most, out),
@@ -129,7 +145,7 @@ impl Decoder {
     pub fn in_order<'a>(&mut self, payload: &'a [u8]) -> Result<Option<Encoded<'a>>, PayloadError> {
         self.recognise(payload)?;
         Ok(match self.0 {
-            Decoding::Plain(_) | Decoding::OpusOfAnyKind => None,
+            Decoding::Plain(_) | Decoding::Mixed(_) | Decoding::OpusOfAnyKind => None,
             Decoding::G722(_) => Some(Encoded { payload, samples: Some(2 * payload.len()), a_byte: Some(2) }),
             Decoding::Opus(_) => {
                 let samples = opus::check_packet(payload, opus::RATE)?;

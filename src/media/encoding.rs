@@ -4,6 +4,7 @@
 
 use thiserror::Error;
 
+use super::opus::Channels;
 use super::pcm::format::SampleFormat;
 use super::{g722, opus, resample};
 
@@ -68,6 +69,19 @@ impl Encoding {
         sample_rate: Option<u32>,
         channels: Option<u32>,
     ) -> Result<Self, FormatError> {
+        match Self::received(encoding, sample_rate, channels)? {
+            (encoding, Channels::Mono) => Ok(encoding),
+            (_, Channels::Stereo) => Err(wrong("channels", "2", "1 (mono), or 2 for Opus")),
+        }
+    }
+
+    /// As [`from_wire`](Self::from_wire), for what is received: PCM and G.711 may have two channels, interleaved. Opus is
+    /// mixed down by its decoder, whatever it has inside.
+    pub fn received(
+        encoding: Option<&str>,
+        sample_rate: Option<u32>,
+        channels: Option<u32>,
+    ) -> Result<(Self, Channels), FormatError> {
         let given = encoding.unwrap_or("PCM8");
         let mut parts = given.split(';');
         let name = parts.next().unwrap_or_default().trim();
@@ -85,12 +99,12 @@ impl Encoding {
             }
         }
 
-        // Opus is mixed down by its decoder, whatever it has inside.
-        let most = if matches!(family, Family::Opus | Family::OggOpus) { 2 } else { 1 };
+        let most = if matches!(family, Family::G722) { 1 } else { 2 };
         if let Some(channels) = channels.filter(|channels| !(1..=most).contains(channels)) {
-            return Err(wrong("channels", &channels.to_string(), "1 (mono), or 2 for Opus"));
+            return Err(wrong("channels", &channels.to_string(), "1 (mono), or 2 for PCM, G.711 and Opus"));
         }
-        match family {
+        let interleaved = matches!(family, Family::Pcm { .. } | Family::Ulaw | Family::Alaw) && channels == Some(2);
+        let encoding = match family {
             Family::Pcm { format, default_rate } => match rate.unwrap_or(default_rate) {
                 rate if resample::RATES.contains(&rate) => Ok(Self::Pcm { format, rate }),
                 rate => Err(wrong("sampleRate", &rate.to_string(), PCM_RATES)),
@@ -101,7 +115,8 @@ impl Encoding {
             Family::G722 => fixed(Self::G722, rate, &[16_000, 8000], "16000 or 8000 for G.722"),
             Family::Opus => fixed(Self::Opus, rate, &opus::RATES, OPUS_RATES),
             Family::OggOpus => fixed(Self::OggOpus, rate, &opus::RATES, OPUS_RATES),
-        }
+        }?;
+        Ok((encoding, if interleaved { Channels::Stereo } else { Channels::Mono }))
     }
 
     /// Signed 16-bit little-endian PCM at `rate` Hz.
@@ -267,6 +282,25 @@ mod tests {
                     assert_eq!(Encoding::from_wire(Some(encoding.name()), None, None), Ok(encoding), "without a rate");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn two_channels_of_pcm_and_g711_are_received_and_not_sent() {
+        for (name, channels, expected) in [
+            ("PCM16", Some(2), Channels::Stereo),
+            ("audio/x-mulaw", Some(2), Channels::Stereo),
+            ("pcm_f32le;rate=24000;channels=2", None, Channels::Stereo),
+            ("PCMA", Some(1), Channels::Mono),
+            ("OPUS", Some(2), Channels::Mono),
+        ] {
+            assert_eq!(Encoding::received(Some(name), None, channels).map(|(_, channels)| channels), Ok(expected));
+            let sent = Encoding::from_wire(Some(name), None, channels);
+            assert_eq!(sent.is_ok(), expected == Channels::Mono, "{name}");
+        }
+        for (name, channels) in [("G722", 2), ("PCM8", 3), ("ULAW", 0)] {
+            let error = Encoding::received(Some(name), None, Some(channels)).expect_err("an error");
+            assert_eq!((error.field, error.value), ("channels", channels.to_string()));
         }
     }
 

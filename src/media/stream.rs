@@ -86,6 +86,21 @@ pub struct Stream {
 impl Stream {
     /// A stream of which no audio has come yet. `custom` is the JSON text of its custom parameters.
     pub fn new(tag: String, encoding: Encoding, custom: Option<String>, config: StreamConfig) -> Self {
+        Self::decoded_by(Decoder::new(encoding), tag, encoding, custom, config)
+    }
+
+    /// As [`new`](Self::new), of two channels, which are mixed.
+    pub fn mixing(tag: String, encoding: Encoding, custom: Option<String>, config: StreamConfig) -> Self {
+        Self::decoded_by(Decoder::mixing(encoding), tag, encoding, custom, config)
+    }
+
+    fn decoded_by(
+        decoder: Decoder,
+        tag: String,
+        encoding: Encoding,
+        custom: Option<String>,
+        config: StreamConfig,
+    ) -> Self {
         let rate = encoding.sample_rate();
         let config = StreamConfig {
             frame: config.frame.clamp(Duration::from_millis(1), Duration::from_secs(1)),
@@ -100,7 +115,7 @@ impl Stream {
             frame_samples: samples_in(config.frame, rate),
             supply: Supply::new(
                 rate,
-                Decoder::new(encoding),
+                decoder,
                 Playout::new(rate, config.max_buffered),
                 config.conceal,
                 config.playout_delay_max.map(|most| Delay::new(config.playout_delay, most)),

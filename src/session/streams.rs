@@ -7,6 +7,7 @@ use crate::media::codec::PayloadError;
 use crate::media::duration_of;
 use crate::media::encoding::{Encoding, FormatError};
 use crate::media::event::{self, EventError, Media, MediaEvent, Start};
+use crate::media::opus::Channels;
 use crate::media::scratch;
 use crate::media::stream::{Reached, Stream, StreamConfig, StreamEvent};
 
@@ -195,7 +196,7 @@ impl Streams {
 
     fn start(&mut self, now: Instant, start: &Start<'_>) -> Result<Applied, MediaRefusal> {
         let tag = start.tag.as_deref().unwrap_or_default();
-        let encoding = Encoding::from_wire(start.encoding.as_deref(), start.sample_rate, start.channels)?;
+        let (encoding, channels) = Encoding::received(start.encoding.as_deref(), start.sample_rate, start.channels)?;
         if self.entries.len() >= self.config.max_streams {
             return Err(MediaRefusal::TooManyStreams { tag: tag.to_owned(), limit: self.config.max_streams });
         }
@@ -205,7 +206,11 @@ impl Streams {
         }
         let custom = start.custom_parameters.as_deref().map(str::to_owned);
         self.next_key += 1;
-        let stream = Stream::new(tag.to_owned(), encoding, custom, self.config.stream);
+        let make = match channels {
+            Channels::Mono => Stream::new,
+            Channels::Stereo => Stream::mixing,
+        };
+        let stream = make(tag.to_owned(), encoding, custom, self.config.stream);
         self.entries.push(Entry { key: self.next_key, stream });
         Ok(Applied::Audio)
     }

@@ -1,7 +1,10 @@
 """Audio that a peer sends: start, media, stop; what is played, what is an error, what is an ordinary message."""
 
+import array
 import asyncio
+import itertools
 import json
+import math
 import struct
 import threading
 import time
@@ -10,11 +13,13 @@ from typing import Any
 
 import pytest
 from support import media
+from support.listening import heard_by
 from support.log import Log
+from support.pair import pair
 from support.raw import RawPeer, RawServer
 
 import voxwire
-from voxwire import WebSocket, WebSocketAudioEncoding
+from voxwire import AudioUnit, WebSocket, WebSocketAudioEncoding, audio
 from voxwire import WebSocketEvents as E
 
 LOUD = b"\x20" * 160  # 20 ms of µ-law, far from silence
@@ -141,6 +146,37 @@ async def test_spellings_of_encodings(name: str, rate: int, payload: bytes, enco
     assert not log.messages
 
 
+@pytest.mark.parametrize(("encoding", "rate"), [("PCM16", 16000), ("ULAW", 8000), ("pcm_f32le", 24000)])
+async def test_two_channels_are_mixed_into_one(encoding: str, rate: int) -> None:
+    # The parties of a call: 440 Hz left, 1000 Hz right, 20 ms a chunk.
+    parties = [media.samples(media.tone(400, rate, frequency)) for frequency in (440, 1000)]
+    pcm = array.array("h", itertools.chain.from_iterable(zip(*parties, strict=True)))
+    if encoding == "ULAW":
+        data = audio.ulaw_encode(pcm.tobytes())
+    elif encoding == "PCM16":
+        data = pcm.tobytes()
+    else:
+        data = struct.pack(f"<{len(pcm)}f", *(value / 32768 for value in pcm))
+    size = len(data) // 20
+    async with pair() as (sender, receiver), AudioUnit(rate) as ear:
+        receiver.sendMediaTo(ear)
+        sender.send(media.start(encoding, rate, channels=2))
+        for n in range(20):
+            sender.send(media.media(n, data[n * size : (n + 1) * size], samples=rate // 50))
+        sender.send(media.stop())
+        heard = media.samples(await heard_by(ear, 380))
+        statistics = receiver.statistics()
+    assert (statistics.media_lost, statistics.media_concealed_gaps) == (0, 0)
+    part = heard[: rate // 5]
+    for frequency in (440, 1000):
+        turns = [math.tau * frequency * n / rate for n in range(len(part))]
+        strength = math.hypot(
+            sum(value * math.cos(turn) for value, turn in zip(part, turns, strict=True)),
+            sum(value * math.sin(turn) for value, turn in zip(part, turns, strict=True)),
+        )
+        assert strength * 2 / len(part) == pytest.approx(4000, rel=0.1), "half of each"
+
+
 GOOD = media.start()
 BAD: dict[str, tuple[list[str], str, str]] = {
     # texts, of which the last is bad; the field and the value that the error names
@@ -149,7 +185,8 @@ BAD: dict[str, tuple[list[str], str, str]] = {
     "rate of Opus": ([media.start("OPUS", 44100)], "sampleRate", "44100"),
     "unknown rate": ([media.start("PCM16", 11025)], "sampleRate", "11025"),
     "rate of G.711": ([media.start("ULAW", 16000)], "sampleRate", "16000"),
-    "two channels": ([media.start("PCM8", 8000, channels=2)], "channels", "2"),
+    "two channels of G.722": ([media.start("G722", 16000, channels=2)], "channels", "2"),
+    "three channels": ([media.start("PCM8", 8000, channels=3)], "channels", "3"),
     "no base64": ([GOOD, media.media(0, b"", body={"payload": "&&&&"})], "payload", "&&&&"),
     "payload is a number": ([GOOD, media.media(0, b"", body={"payload": 7})], "payload", "7"),
     "no payload": ([GOOD, '{"event":"media","media":{"tag":"t","chunk":0,"timestamp":0}}'], "payload", ""),

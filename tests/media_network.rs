@@ -6,7 +6,10 @@ mod simulator;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use simulator::{Happened, Network, Report, Sender, run};
+use simulator::{Happened, Network, Report, Sender, Stamps, run};
+use voxwire::media::codec::Encoder;
+use voxwire::media::encoding::Encoding;
+use voxwire::media::opus::EncoderConfig;
 use voxwire::media::stream::StreamConfig;
 
 const MS: Duration = Duration::from_millis(1);
@@ -193,10 +196,14 @@ fn senders() -> impl Strategy<Value = Sender> {
     let first = prop_oneof![Just(0), Just(1), Just(65_500), 0u64..1_000_000];
     let renumber = proptest::collection::vec((150usize..1500, prop_oneof![Just(0u64), Just(1)]), 0..3);
     let length = prop_oneof![5 => Just(20), 1 => Just(10), 1 => Just(30), 1 => Just(100)];
-    (first, renumber, length, -500i32..500, 0u64..3000).prop_map(|(first, mut renumber, chunk_ms, ppm, ahead)| {
-        renumber.sort_unstable();
-        Sender { first, renumber, chunk_ms, ppm, ahead: ms(ahead), ..Sender::paced(ms(30_000)) }
-    })
+    let stamps =
+        prop_oneof![Just(Stamps::Samples), Just(Stamps::Milliseconds), Just(Stamps::Wrapping), Just(Stamps::Jumping),];
+    (first, renumber, length, -500i32..500, 0u64..3000, stamps).prop_map(
+        |(first, mut renumber, chunk_ms, ppm, ahead, stamps)| {
+            renumber.sort_unstable();
+            Sender { first, renumber, chunk_ms, ppm, ahead: ms(ahead), stamps, ..Sender::paced(ms(30_000)) }
+        },
+    )
 }
 
 proptest! {
@@ -213,6 +220,54 @@ proptest! {
         if !conceal && sender.renumber.is_empty() {
             report.check_order();
         }
+    }
+}
+
+/// Three seconds of a voice, roughly, in chunks of 20 ms.
+fn spoken(encoding: Encoding, opus: EncoderConfig) -> Vec<Vec<u8>> {
+    let rate = f64::from(encoding.sample_rate());
+    let pcm: Vec<i16> = (0..encoding.sample_rate() * 3)
+        .map(|n| {
+            let t = f64::from(n) / rate;
+            let voice: f64 = (1..12).map(|k| (std::f64::consts::TAU * 120.0 * f64::from(k) * t).sin()).sum();
+            (voice * (0.6 + 0.4 * (20.0 * t).sin()) * 1500.0) as i16
+        })
+        .collect();
+    let (mut encoder, mut bytes, mut chunks) = (Encoder::new(encoding, opus).expect("it"), vec![], vec![]);
+    for pcm in pcm.chunks(encoding.sample_rate() as usize / 50) {
+        encoder.encode(pcm, &mut bytes, |chunk, _| chunks.push(chunk.to_vec())).expect("frames");
+    }
+    chunks
+}
+
+#[test]
+fn fec_gives_back_what_single_losses_took() {
+    let fec = EncoderConfig { fec: true, expected_loss: 10, bitrate: Some(32_000), ..EncoderConfig::default() };
+    let packets = spoken(Encoding::Opus, fec);
+    let sender = Sender { encoded: Some((Encoding::Opus, packets)), ..Sender::paced(ms(30_000)) };
+    let network = Network { loss: simulator::Loss::Random(0.05), ..Network::default() };
+    let report = run(&sender, &network, StreamConfig::default(), 3);
+    report.check();
+    let counters = report.counters;
+    let made = counters.recovered_samples + counters.concealed_samples;
+    assert!(made <= counters.lost * 960 && made * 20 >= counters.lost * 960 * 18, "{counters:?}");
+    assert!(counters.recovered_samples * 2 > made, "{counters:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_the_network_does_to_codecs_with_a_memory(
+        g722: bool, fec: bool, network in networks(), seed: u64, conceal: bool, ppm in -500i32..500,
+    ) {
+        let encoding = if g722 { Encoding::G722 } else { Encoding::Opus };
+        let opus = EncoderConfig { fec, expected_loss: 10 * u8::from(fec), complexity: 0, ..EncoderConfig::default() };
+        let encoded = Some((encoding, spoken(encoding, opus)));
+        let sender = Sender { encoded, ppm, ..Sender::paced(ms(12_000)) };
+        let config = StreamConfig { conceal, ..StreamConfig::default() };
+        let report = run(&sender, &network, config, seed);
+        report.check();
     }
 }
 

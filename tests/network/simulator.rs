@@ -79,6 +79,31 @@ impl Default for Network {
     }
 }
 
+/// What a sender's timestamps count.
+#[derive(Clone, Copy, Debug)]
+pub enum Stamps {
+    /// Samples, as the format has it.
+    Samples,
+    /// Milliseconds.
+    Milliseconds,
+    /// Samples, in 32 bits, which wrap around soon.
+    Wrapping,
+    /// Samples, from somewhere else every hundred chunks.
+    Jumping,
+}
+
+impl Stamps {
+    fn of(self, chunk: usize, samples: usize, ms: u64) -> u64 {
+        let time = (chunk * samples) as u64;
+        match self {
+            Self::Samples => time,
+            Self::Milliseconds => chunk as u64 * ms,
+            Self::Wrapping => u64::from((u32::MAX - 20_000).wrapping_add(time as u32)),
+            Self::Jumping => (chunk as u64 / 100).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(time),
+        }
+    }
+}
+
 /// Who sends.
 #[derive(Clone, Debug)]
 pub struct Sender {
@@ -98,6 +123,10 @@ pub struct Sender {
     pub stop: bool,
     /// What it sends in each chunk instead of one value.
     pub audio: Option<Vec<i16>>,
+    /// Chunks of 20 ms of another encoding, sent over and over instead.
+    pub encoded: Option<(Encoding, Vec<Vec<u8>>)>,
+    /// What its timestamps count.
+    pub stamps: Stamps,
     /// How long it sends, paced; `None`: at `times`.
     pub length: Option<Duration>,
 }
@@ -114,6 +143,8 @@ impl Sender {
             renumber: vec![],
             stop: true,
             audio: None,
+            encoded: None,
+            stamps: Stamps::Samples,
             length: Some(length),
         }
     }
@@ -292,6 +323,9 @@ fn value(chunk: usize) -> i16 {
 }
 
 fn payload(sender: &Sender, chunk: usize, samples: usize) -> Vec<u8> {
+    if let Some((_, chunks)) = &sender.encoded {
+        return chunks[chunk % chunks.len()].clone();
+    }
     let pcm: Vec<i16> = match &sender.audio {
         Some(audio) => audio.iter().copied().cycle().skip(chunk * samples % audio.len()).take(samples).collect(),
         None => vec![value(chunk); samples],
@@ -306,9 +340,10 @@ pub fn run(sender: &Sender, network: &Network, config: StreamConfig, seed: u64) 
         random.next();
     }
     let arrivals = arrivals(sender, network, &mut random);
-    let samples = (sender.chunk_ms * u64::from(RATE) / 1000) as usize;
+    let encoding = sender.encoded.as_ref().map_or(ENCODING, |(encoding, _)| *encoding);
+    let samples = (sender.chunk_ms * u64::from(encoding.sample_rate()) / 1000) as usize;
     let zero = Instant::now();
-    let mut stream = Stream::new(String::new(), ENCODING, None, config);
+    let mut stream = Stream::new(String::new(), encoding, None, config);
     let mut report = Report {
         frames: vec![],
         events: vec![],
@@ -329,7 +364,7 @@ pub fn run(sender: &Sender, network: &Network, config: StreamConfig, seed: u64) 
     for arrival in &arrivals {
         play(&mut stream, zero, zero + arrival.at, &mut report, &schedule);
         let bytes = payload(sender, arrival.chunk, samples);
-        let timestamp = (arrival.chunk * samples) as u64;
+        let timestamp = sender.stamps.of(arrival.chunk, samples, sender.chunk_ms);
         let pushed =
             stream.push(zero + arrival.at, Some(arrival.number), Some(timestamp), &bytes).expect("whole samples");
         report.chunks += 1;

@@ -129,7 +129,8 @@ class Media:
 
     def write(self, payload: bytes) -> str:
         body = self._body("call-1", 1234, 197_440, self._b64encode(payload))
-        return self._encode(self._message("media", 1235, body)).decode()
+        text: str = self._encode(self._message("media", 1235, body)).decode()
+        return text
 
 
 class Standard:

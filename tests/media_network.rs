@@ -264,7 +264,7 @@ proptest! {
         let encoding = if g722 { Encoding::G722 } else { Encoding::Opus };
         let opus = EncoderConfig { fec, expected_loss: 10 * u8::from(fec), complexity: 0, ..EncoderConfig::default() };
         let encoded = Some((encoding, spoken(encoding, opus)));
-        let sender = Sender { encoded, ppm, ..Sender::paced(ms(12_000)) };
+        let sender = Sender { ppm, encoded, ..Sender::paced(ms(12_000)) };
         let config = StreamConfig { conceal, ..StreamConfig::default() };
         let report = run(&sender, &network, config, seed);
         report.check();

@@ -127,9 +127,10 @@ impl Supply {
         }
         scratch::samples(|pcm| {
             self.decoder.decode_into(payload, usize::MAX, pcm)?;
-            Ok(match stopped {
-                true => Pushed { discarded: pcm.len(), ..Pushed::default() },
-                false => self.playout.push(chunk, playout::fingerprint(payload), pcm),
+            Ok(if stopped {
+                Pushed { discarded: pcm.len(), ..Pushed::default() }
+            } else {
+                self.playout.push(chunk, playout::fingerprint(payload), pcm)
             })
         })
     }

@@ -110,7 +110,7 @@ impl<'a> Reader<'a> {
         let length = memchr::memchr(b'"', self.rest())?;
         let inner = self.rest().get(..length)?;
         // Without a branch for each byte it is done sixteen at a time.
-        if inner.iter().fold(false, |bad, &byte| bad | (byte < b' ') | (byte == b'\\')) {
+        if inner.iter().fold(0, |bad, &byte| bad | u8::from(byte < b' ') | u8::from(byte == b'\\')) != 0 {
             return None;
         }
         self.at += length + 1;

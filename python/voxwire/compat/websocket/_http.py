@@ -24,12 +24,18 @@ _CHAIN = 3  # certificate, key, password
 
 Place = tuple[str, int, str]
 
-try:
-    from python_socks import ProxyError
-except ImportError:
 
-    class ProxyError(Exception):  # type: ignore[no-redef]
-        """The kind of proxy is not known."""
+def _proxy_error() -> type[Exception]:
+    """Answer what websocket-client raises for an unknown kind of proxy: the class of python-socks, where that is there."""
+    try:
+        import python_socks  # noqa: PLC0415 - it may not be there
+    except ImportError:
+        return type("ProxyError", (Exception,), {})
+    kind: type[Exception] = python_socks.ProxyError
+    return kind
+
+
+ProxyError = _proxy_error()
 
 
 class proxy_info:  # noqa: N801 - its name in websocket-client

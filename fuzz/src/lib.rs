@@ -8,5 +8,6 @@ pub mod input;
 pub mod media;
 #[path = "../../tests/support/memory.rs"]
 pub mod memory;
+pub mod sound;
 #[path = "../../tests/support/wire.rs"]
 pub mod wire;

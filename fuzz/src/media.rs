@@ -1,5 +1,5 @@
 //! Media stream events: any text, and events in any order at any time, through the session; one stream by itself, whose
-//! figures must add up; what we write is read back.
+//! figures must add up; what we write is read back. Sounds of any kind are in `sound`.
 
 use std::{
     collections::HashMap,
@@ -21,7 +21,7 @@ use voxwire::{
     session::{Applied, MediaRefusal, OutStream, Output, Streams, StreamsConfig, inbound},
 };
 
-use super::{input::Choices, memory::Watch};
+use super::{input::Choices, memory::Watch, sound};
 
 const MS: Duration = Duration::from_millis(1);
 const ENCODINGS: [Encoding; 4] = [Encoding::pcm16(8000), Encoding::pcm16(16_000), Encoding::Ulaw, Encoding::Alaw];
@@ -35,7 +35,11 @@ const SMALL: usize = 64 * 1024;
 /// If anything is not as it should be.
 pub fn run(data: &[u8]) {
     let mut choices = Choices::new(data);
-    match choices.byte() % 4 {
+    let kind = choices.byte();
+    if kind >= 0xf8 {
+        return sound::run(choices);
+    }
+    match kind % 4 {
         0 => text(&String::from_utf8_lossy(choices.rest())),
         1 => one_stream(choices),
         2 => outgoing(choices),

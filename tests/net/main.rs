@@ -2,6 +2,7 @@
 //! against peers made of raw bytes. Real time is used with generous bounds; nothing here measures speed.
 #![cfg(feature = "net")]
 
+mod blocking;
 mod listeners;
 mod messages;
 mod pressure;

@@ -374,6 +374,24 @@ def a_class_of_ones_own(websocket: Any, t: Trace) -> None:
     t.note(ws.recv(), Counting.frames)
 
 
+@scenario(echo)
+def a_method_of_ones_own(websocket: Any, t: Trace) -> None:
+    ws = t.connect(websocket)
+    sent, received = ws.send_frame, ws.recv_frame
+
+    def send_frame(frame: Any) -> Any:
+        t.note("sent", frame.opcode)
+        return sent(frame)
+
+    def recv_frame() -> Any:
+        t.note("asked")
+        return received()
+
+    ws.send_frame, ws.recv_frame = send_frame, recv_frame
+    ws.send("one")
+    t.note(ws.recv())
+
+
 @scenario(quiet)
 def frames_by_hand(websocket: Any, t: Trace) -> None:
     abnf = websocket.ABNF

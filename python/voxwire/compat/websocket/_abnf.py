@@ -7,7 +7,7 @@ import os
 import struct
 import threading
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from voxwire import _core
 
@@ -167,6 +167,9 @@ class frame_buffer:  # noqa: N801 - its name in websocket-client
         self.frames = _core.FrameSocket()
         self.lock = threading.Lock()
         self._behind = b""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"frame_buffer has no {name!r}: how far a frame has been read is kept in voxwire's core")
 
     def clear(self) -> None:
         """Forget the frame that is not complete."""

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar
+from typing import Any
 
 from voxwire import _core
 
@@ -28,6 +28,7 @@ from ._socket import LOST, getdefaulttimeout, recv, send, sock_opt, timed_out
 
 _TEXT, _BINARY = 0x80 | ABNF.OPCODE_TEXT, 0x80 | ABNF.OPCODE_BINARY  # the first bytes of whole messages
 _SIMPLE = (bytes, bytearray, memoryview)
+_BETWEEN = frozenset(("recv_frame", "recv_data_frame", "recv_data", "send_frame", "_send", "_recv"))
 _LOCAL_STATUSES = range(3000, 5000)
 _send_frame = _core.FrameSocket.send_frame
 
@@ -38,13 +39,17 @@ class WebSocket:
     The socket itself is `sock`. The core reads nothing that was not asked for, so `select` on it works.
     """
 
-    _whole: ClassVar[bool] = True  # no subclass stands between recv() and the core
+    _whole = True  # nobody stands between send() and recv() and the core
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Notice a subclass that wants to see frames."""
         super().__init_subclass__(**keywords)
-        between = ("recv_frame", "recv_data_frame", "recv_data", "send_frame", "_send", "_recv")
-        cls._whole = all(getattr(cls, name) is getattr(WebSocket, name) for name in between)
+        cls._whole = all(getattr(cls, name) is getattr(WebSocket, name) for name in _BETWEEN)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _BETWEEN:
+            object.__setattr__(self, "_whole", False)
+        object.__setattr__(self, name, value)
 
     def __init__(
         self,

@@ -24,18 +24,12 @@ _CHAIN = 3  # certificate, key, password
 
 Place = tuple[str, int, str]
 
-
-def _proxy_error() -> type[Exception]:
-    """Answer what websocket-client raises for an unknown kind of proxy: the class of python-socks, where that is there."""
-    try:
-        import python_socks  # noqa: PLC0415 - it may not be there
-    except ImportError:
-        return type("ProxyError", (Exception,), {})
-    kind: type[Exception] = python_socks.ProxyError
-    return kind
-
-
-ProxyError = _proxy_error()
+try:
+    from python_socks import ProxyError as _ProxyError
+except ImportError:
+    _ProxyError = type("ProxyError", (Exception,), {})
+ProxyError: type[Exception] = _ProxyError
+"""The kind of proxy is not known."""
 
 
 class proxy_info:  # noqa: N801 - its name in websocket-client

@@ -15,7 +15,7 @@ NATIVE_TARGET := $(or $(CARGO_TARGET_DIR),target)/benches
 export PATH := $(PATH):$(CURDIR)/$(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: autobahn fuzz peers help toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python clean
+.PHONY: autobahn fuzz peers help toolchain setup develop demo test lint rust-test python-test types wheel compat bench bench-python clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -63,6 +63,9 @@ rust-test: $(VENV)/.ready ## the tests of the Rust layers
 
 python-test: develop ## the tests of the package, over asyncio and uvloop
 	$(PY) -m pytest
+
+compat: develop ## the same programs on websocket-client and on its replacement: what is the same, what differs
+	cd tests/compat && PYTHONPATH=../python $(CURDIR)/$(PY) -m websocket_client $(ARGS)
 
 peers: ## install the browsers, servers and proxies that tests/peers runs against (Debian, root)
 	tools/install_peers.sh

@@ -375,6 +375,30 @@ def a_class_of_ones_own(websocket: Any, t: Trace) -> None:
 
 
 @scenario(echo)
+def a_socket_class_of_ones_own(websocket: Any, t: Trace) -> None:
+    """Libraries that wait in their own way (gevent, eventlet) bring sockets that do."""
+    calls: set[str] = set()
+
+    class Watched(socket.socket):
+        def recv(self, *args: Any) -> bytes:
+            calls.add("recv")
+            return super().recv(*args)
+
+        def send(self, *args: Any) -> int:
+            calls.add("send")
+            return super().send(*args)
+
+    sock = Watched()
+    sock.settimeout(5)
+    sock.connect(("127.0.0.1", t.port))
+    ws = websocket.create_connection(t.url, socket=sock)
+    calls.clear()
+    ws.send("one")
+    t.note(ws.recv(), sorted(calls))
+    ws.close()
+
+
+@scenario(echo)
 def a_method_of_ones_own(websocket: Any, t: Trace) -> None:
     ws = t.connect(websocket)
     sent, received = ws.send_frame, ws.recv_frame

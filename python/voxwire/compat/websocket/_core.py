@@ -24,7 +24,7 @@ from ._exceptions import (
 from ._handshake import SUPPORTED_REDIRECT_STATUSES, handshake, handshake_response
 from ._http import connect, proxy_info
 from ._logging import debug, error, isEnabledForError, isEnabledForTrace, trace
-from ._socket import LOST, getdefaulttimeout, recv, send, sock_opt, timed_out
+from ._socket import LOST, getdefaulttimeout, is_plain, recv, send, sock_opt, timed_out
 
 _TEXT, _BINARY = 0x80 | ABNF.OPCODE_TEXT, 0x80 | ABNF.OPCODE_BINARY  # the first bytes of whole messages
 _SIMPLE = (bytes, bytearray, memoryview)
@@ -181,7 +181,7 @@ class WebSocket:
         """
         sock = self.sock
         if (
-            type(sock) is socket.socket
+            is_plain(sock)
             and (opcode in ABNF.OPCODES if isinstance(payload, _SIMPLE) else opcode == 1 and isinstance(payload, str))
             and self._whole
             and self.get_mask_key is None
@@ -246,7 +246,7 @@ class WebSocket:
         """
         with self.readlock:
             sock = self.sock
-            if type(sock) is not socket.socket or not self._whole or isEnabledForTrace():
+            if not is_plain(sock) or not self._whole or isEnabledForTrace():
                 opcode, data = self.recv_data()
             else:
                 first, masked, data = self._read(sock)
@@ -303,7 +303,7 @@ class WebSocket:
 
     def recv_frame(self) -> ABNF:
         """Receive the next frame, whatever it is. Nothing is answered."""
-        if type(self.sock) is socket.socket and self._whole:
+        if is_plain(self.sock) and self._whole:
             return self._judged(*self._read(self.sock))
         return self.frame_buffer.recv_frame()
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
+import selectors
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from voxwire import _core
 
 from ._logging import info
-from ._socket import send
+from ._socket import is_waitable, ready, send
 
 if TYPE_CHECKING:
     from ._app import WebSocketApp
@@ -33,11 +32,13 @@ class Dispatcher:
             check_callback()
 
     def _readable(self, sock: Any) -> bool:
-        if not isinstance(sock, socket.socket) or sock.fileno() < 0:
+        if sock.fileno() < 0:
             return True  # reading tells what has become of it
-        if isinstance(sock, ssl.SSLSocket) and sock.pending():
+        if hasattr(sock, "pending") and sock.pending():
             return True  # TLS holds what the system has given
-        return _core.FrameSocket.wait(sock.fileno(), self.ping_timeout)
+        if is_waitable(sock):
+            return _core.FrameSocket.wait(sock.fileno(), self.ping_timeout)
+        return ready(sock, selectors.EVENT_READ, self.ping_timeout)
 
     def timeout(self, seconds: float | None, callback: Callable[[], Any]) -> None:
         """Call `callback` after some seconds."""

@@ -19,6 +19,9 @@ DEFAULT_SOCKET_OPTION: list[tuple[Any, ...]] = [
 ]
 """Arguments of `setsockopt` for every new socket."""
 
+_PLAIN = socket.socket if socket.socket.__module__ == "socket" else None
+_TLS = ssl.SSLSocket if ssl.SSLSocket.__module__ == "ssl" else None
+
 LOST = "Connection to remote host was lost."
 
 
@@ -28,6 +31,18 @@ class _Defaults:
 
 
 _defaults = _Defaults()
+
+
+def is_plain(sock: Any) -> bool:
+    """Answer whether the core may read and write a socket: it is one of Python without TLS, not one of gevent or eventlet
+    (which wait in their own way), and not a subclass.
+    """
+    return type(sock) is _PLAIN
+
+
+def is_waitable(sock: Any) -> bool:
+    """Answer whether the core may wait for a socket: `is_plain`, or the same with TLS."""
+    return type(sock) in (_PLAIN, _TLS)
 
 
 class sock_opt:  # noqa: N801 - its name in websocket-client
@@ -87,10 +102,15 @@ def _recv_now_or_wait(sock: Any, bufsize: int) -> Any:
 
 
 def _wait(sock: Any, event: int, message: str) -> None:
+    if not ready(sock, event, sock.gettimeout()):
+        raise WebSocketTimeoutException(message)
+
+
+def ready(sock: Any, event: int, timeout: float | None) -> bool:
+    """Wait for a socket as Python does; false when the time was over before."""
     with selectors.DefaultSelector() as selector:
         selector.register(sock, event)
-        if not selector.select(sock.gettimeout()):
-            raise WebSocketTimeoutException(message)
+        return bool(selector.select(timeout))
 
 
 def recv_line(sock: Any) -> bytes:

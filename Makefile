@@ -15,7 +15,7 @@ NATIVE_TARGET := $(or $(CARGO_TARGET_DIR),target)/benches
 export PATH := $(PATH):$(CURDIR)/$(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: autobahn fuzz peers help toolchain setup develop demo test lint rust-test python-test types wheel compat bench bench-python clean
+.PHONY: autobahn compat compat-client fuzz peers help toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -64,14 +64,17 @@ rust-test: $(VENV)/.ready ## the tests of the Rust layers
 python-test: develop ## the tests of the package, over asyncio and uvloop
 	$(PY) -m pytest
 
-compat: develop ## the same programs on websocket-client and on its replacement: what is the same, what differs
-	cd tests/compat && PYTHONPATH=../python $(CURDIR)/$(PY) -m websocket_client $(ARGS)
-
 peers: ## install the browsers, servers and proxies that tests/peers runs against (Debian, root)
 	tools/install_peers.sh
 
 autobahn: develop ## Autobahn|Testsuite, all cases in both roles (needs a Python 2.7); ARGS="--cases 7 --role client"
 	$(PY) tests/autobahn/run.py $(ARGS)
+
+compat: develop ## the same programs on websockets and on voxwire.compat, side by side; ARGS="-v closing" for some of them
+	PYTHONPATH=tests/compat:tests/python $(PY) -m differential $(ARGS)
+
+compat-client: develop ## the same for websocket-client
+	cd tests/compat && PYTHONPATH=../python $(CURDIR)/$(PY) -m websocket_client $(ARGS)
 
 fuzz: $(VENV)/.ready ## fuzz the sans-IO layers; MINUTES=10 for each target, TARGET=frames for one
 	MINUTES=$(MINUTES) TARGET=$(TARGET) sh tools/fuzz.sh

@@ -303,7 +303,7 @@ class Frames:
     ) -> tuple[list[tuple[int, bytes, bool]], tuple[str, int | None, int | None, int | None] | None]:
         """Takes bytes as they came. Answers the frames that are complete (opcode, payload, FIN) and, if the peer broke a
         rule, why there will be no more: what is wrong and, if a frame is over its limit, its size if that is known, the
-        limit, and bytes of the message before it. Nothing comes after a close frame either.
+        limit, and bytes of the message before it (of a wrong opcode, the opcode as the size). Nothing comes after a close frame either.
         """
 
     def frame(self, opcode: int, payload: Buffer, fin: bool) -> bytes:

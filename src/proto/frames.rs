@@ -96,7 +96,7 @@ impl FrameDeflate {
 pub enum FrameFault {
     /// Opcodes 3-7 and 11-15.
     #[error("invalid opcode")]
-    Opcode,
+    Opcode(u8),
     /// A client's frame without a mask, or a server's with one.
     #[error("incorrect masking")]
     Masking,
@@ -317,8 +317,9 @@ impl FrameReader {
     /// The header at the start of `bytes`, `None` if it goes on behind them.
     fn head(&self, bytes: &[u8]) -> Result<Option<Head>, FrameFault> {
         let Some((&[first, second], rest)) = bytes.split_first_chunk::<2>() else { return Ok(None) };
-        if !matches!(first & 0xf, 0..=2 | 8..=10) {
-            return Err(FrameFault::Opcode);
+        let opcode = first & 0xf;
+        if !matches!(opcode, 0..=2 | 8..=10) {
+            return Err(FrameFault::Opcode(opcode));
         }
         let masked = second & MASKED != 0;
         if masked != (self.role == Role::Server) {

@@ -11,7 +11,8 @@ use crate::proto::{FrameDeflate, FrameFault, FrameLimits, FrameReader, FrameWrit
 
 use super::buffer::with_bytes;
 
-/// Why reading ended: what it is called, bytes of the frame, its limit, bytes of the message before it.
+/// Why reading ended: what it is called, bytes of the frame (or its opcode, if that is wrong), its limit, bytes of the
+/// message before it.
 type Fault = (String, Option<u64>, Option<usize>, Option<usize>);
 
 struct Codec {
@@ -155,6 +156,7 @@ impl PyFrames {
 fn described(fault: &FrameFault) -> Fault {
     match *fault {
         FrameFault::TooBig { size, limit, before } => (fault.to_string(), size, Some(limit), before),
+        FrameFault::Opcode(opcode) => (fault.to_string(), Some(opcode.into()), None, None),
         _ => (fault.to_string(), None, None, None),
     }
 }

@@ -71,7 +71,7 @@ fn what_a_writer_writes_is_read_in_pieces_of_any_size() {
 fn faults_come_in_their_order_and_end_it() {
     use FrameFault as F;
     for (bytes, fault) in [
-        (&[0xf3, 0x80][..], F::Opcode),
+        (&[0xf3, 0x80][..], F::Opcode(3)),
         (&[0xf1, 0x80], F::Masking),
         (&[0xf1, 0x00], F::ReservedBits),
         (&[0x09, 0x00], F::ControlFragmented),

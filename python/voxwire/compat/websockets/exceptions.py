@@ -110,19 +110,8 @@ class ConnectionClosedError(ConnectionClosed):
     """Closed with another code, or without a complete close handshake."""
 
 
-class _Explained(WebSocketException):
-    """What is wrong with an address."""
-
-    _what = ""
-
-    def _text(self, address: str, msg: str) -> str:
-        return f"{address} isn't a valid {self._what}: {msg}"
-
-
-class InvalidURI(_Explained):
+class InvalidURI(WebSocketException):
     """The URI is none of a WebSocket."""
-
-    _what = "URI"
 
     def __init__(self, uri: str, msg: str) -> None:
         """Keep the URI and what is wrong with it."""
@@ -130,13 +119,11 @@ class InvalidURI(_Explained):
         self.msg = msg
 
     def __str__(self) -> str:
-        return self._text(self.uri, self.msg)
+        return f"{self.uri} isn't a valid URI: {self.msg}"
 
 
-class InvalidProxy(_Explained):
+class InvalidProxy(WebSocketException):
     """The address is none of a proxy."""
-
-    _what = "proxy"
 
     def __init__(self, proxy: str, msg: str) -> None:
         """Keep the address and what is wrong with it."""
@@ -144,7 +131,7 @@ class InvalidProxy(_Explained):
         self.msg = msg
 
     def __str__(self) -> str:
-        return self._text(self.proxy, self.msg)
+        return f"{self.proxy} isn't a valid proxy: {self.msg}"
 
 
 class InvalidHandshake(WebSocketException):

@@ -177,7 +177,10 @@ class Protocol:
         if fault is not None:
             text, size, limit, before = fault
             if limit is None:
-                self._give_up(CloseCode.PROTOCOL_ERROR, ProtocolError(text))
+                exc = ProtocolError(text)
+                if size is not None:
+                    exc.__cause__ = ValueError(f"{size} is not a valid Opcode")
+                self._give_up(CloseCode.PROTOCOL_ERROR, exc)
             else:
                 self._give_up(CloseCode.MESSAGE_TOO_BIG, PayloadTooBig(size, limit, before))
         return frames

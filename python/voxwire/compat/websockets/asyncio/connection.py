@@ -90,7 +90,7 @@ class Connection(asyncio.Protocol):
         self.loop = asyncio.get_running_loop()
         self.latency: float = 0.0
         self.transport: asyncio.Transport
-        self.recv_messages: Assembler
+        self.recv_messages = Assembler(self.max_queue_high, self.max_queue_low)
         self.connection_lost_waiter: asyncio.Future[None] = self.loop.create_future()
         self._cause: BaseException | None = None
         self._close_deadline: float | None = None
@@ -225,7 +225,9 @@ class Connection(asyncio.Protocol):
         while self._sending is not None:
             await asyncio.shield(self._sending)
         # The way of nearly every message; what it cannot do is left to the way below.
-        if self.protocol._state is OPEN and not self.debug and (frame := self._framed(message, text)) is not None:
+        protocol = self.protocol
+        simple = protocol._state is OPEN and not protocol.expect_continuation_frame and not self.debug
+        if simple and (frame := self._framed(message, text)) is not None:
             self.transport.write(frame)
             if self._full or self.transport.is_closing():
                 await self._drain_or_end()
@@ -496,12 +498,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to use a transport."""
         self.transport = cast("asyncio.Transport", transport)
-        self.recv_messages = Assembler(
-            self.max_queue_high,
-            self.max_queue_low,
-            pause=self.transport.pause_reading,
-            resume=self.transport.resume_reading,
-        )
+        self.recv_messages.pause = self.transport.pause_reading
+        self.recv_messages.resume = self.transport.resume_reading
         self.transport.set_write_buffer_limits(self.write_limit_high, self.write_limit_low)
 
     def data_received(self, data: bytes) -> None:

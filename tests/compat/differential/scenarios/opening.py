@@ -174,7 +174,11 @@ async def _answered(t: Trial, answer: bytes | Callable[[str], bytes], **kwargs: 
     def script(peer: RawPeer) -> None:
         peer.read_head()
         key = peer.headers["sec-websocket-key"]
-        peer.write(answer if isinstance(answer, bytes) else answer(_accept(key)))
+        if isinstance(answer, bytes):
+            peer.write(answer)
+        else:
+            peer.write(answer(_accept(key)))
+            peer.wait_eof()
 
     with t.raw(script, handshake=False) as server:
         options = {"compression": None, **kwargs}

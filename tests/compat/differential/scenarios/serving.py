@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
+import socket
 from typing import Any
 
 from support import frames, http
@@ -380,8 +381,8 @@ async def times_out(t: Trial) -> None:
 @scenario
 async def hangs_up_before_the_request(t: Trial) -> None:
     async with t.serving(_echo) as server:
-        await t.visit(server.url, lambda peer: None, handshake=False)
-        await asyncio.sleep(0.05)
+        await asyncio.to_thread(lambda: socket.create_connection(("127.0.0.1", server.port)).close())
+        await asyncio.sleep(0.1)
 
 
 @scenario

@@ -18,6 +18,10 @@ class Bridge(NamedTuple):
     module: str
     loop: str = ""
     converts: bool = True
+    alone: bool = False
+    """Callers only: what is measured calls no agents."""
+    rate: int = 0
+    """At which it mixes, if it does."""
 
 
 FLOOR = Bridge("copying relay (floor)", "native/relay", converts=False)
@@ -46,9 +50,20 @@ def run(
     does not count for the intervals. `looks` of the answer are the bridge's memory every so many seconds.
     """
     count = int(seconds * 50)
-    job = {"calls": calls, "count": count, "skip": min(50, count // 2), "copied": not bridge.converts}
+    job = {
+        "calls": calls,
+        "count": count,
+        "skip": min(50, count // 2),
+        "copied": not bridge.converts,
+        "alone": bridge.alone,
+    }
     with Child("native/load", job, core=cores[1]) as load:
-        about = {"agent_port": load.hear()["port"], "loop": bridge.loop, "threads": 1 if cores[0] is not None else 2}
+        about = {
+            "agent_port": load.hear()["port"],
+            "loop": bridge.loop,
+            "rate": bridge.rate,
+            "threads": 1 if cores[0] is not None else 2,
+        }
         with Child(bridge.module, about, core=cores[0]) as bridging:
             load.tell(port=bridging.hear()["port"])
             load.hear(60)

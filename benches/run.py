@@ -14,7 +14,7 @@ from pathlib import Path
 from . import machine
 from .options import Options
 
-CASES = ("roundtrip", "oneway", "bridge", "pace", "flood", "memory", "audio")
+CASES = ("roundtrip", "oneway", "bridge", "conference", "pace", "flood", "memory", "audio")
 # Where the case has another name than its module.
 MODULES = {"audio": "functions"}
 NAMED = (*CASES, "soak")

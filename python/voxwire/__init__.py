@@ -11,6 +11,8 @@ from .engine import Engine, VoxEngine
 from .enums import (
     AppEvents,
     AudioUnitEvents,
+    RouteEndReason,
+    RouteState,
     WebSocketAudioEncoding,
     WebSocketCloseCode,
     WebSocketEvents,
@@ -54,11 +56,13 @@ from .events import (
     NewWebSocketFailedEvent,
     OpenEvent,
     ReconnectingEvent,
+    RouteEndedEvent,
     WebSocketEvent,
     WebSocketMediaInfo,
 )
 from .media import (
     AudioUnit,
+    Conference,
     MediaSource,
     MediaUnit,
     Player,
@@ -74,6 +78,7 @@ from .opus import OpusParameters
 from .parameters import WebSocketParameters
 from .reconnect import Backoff, ConnectionLoss, ReconnectPolicy
 from .request import Accept, HTTPResponse, IncomingRequest
+from .routes import RouteStatus
 from .server import WebSocketServer
 from .statistics import ProcessStatistics, WebSocketStatistics
 from .target import EventTarget
@@ -90,6 +95,7 @@ __all__ = [
     "Backoff",
     "CloseEvent",
     "Compression",
+    "Conference",
     "ConnectError",
     "ConnectTimeout",
     "ConnectionClosed",
@@ -130,6 +136,10 @@ __all__ = [
     "ReconnectingEvent",
     "Recorder",
     "RedirectError",
+    "RouteEndReason",
+    "RouteEndedEvent",
+    "RouteState",
+    "RouteStatus",
     "SendBufferFull",
     "SendMediaParameters",
     "ServerTLSOptions",

@@ -14,6 +14,10 @@ from .opus import OpusParameters
 
 Headers: TypeAlias = list[tuple[str, str]]
 Address: TypeAlias = tuple[str, int]
+RouteFigures: TypeAlias = tuple[int, bool, bool, float, float, float]
+"""Of a route: rate at the target in Hz, whether audio is on its way, whether it is mixed with that of others; milliseconds
+that wait to be mixed, that went to the target, that came faster than the clock of the mix.
+"""
 
 __version__: str
 
@@ -40,6 +44,9 @@ class ConnectionSink(Protocol):
     def on_mark(self, identity: int, played: bool, /) -> None:
         """What `mark_media` marked was played; or (False) some of it was dropped."""
 
+    def on_route_ended(self, route: int, why: str, figures: RouteFigures, /) -> None:
+        """A route from it has ended: "stopped", "replaced", "source" or "target" (which of the two is gone)."""
+
     def on_drained(self) -> None:
         """Asked for by `request_drain`: all that was sent is with the operating system."""
 
@@ -65,7 +72,10 @@ class ListenerSink(Protocol):
     def on_stopped(self) -> None: ...
 
 class UnitSink(Protocol):
-    """What a recorder, a player or an audio unit reports to."""
+    """What a recorder, a player, an audio unit or a conference reports to."""
+
+    def on_route_ended(self, route: int, why: str, figures: RouteFigures, /) -> None:
+        """As of a connection."""
 
     def on_readable(self) -> None:
         """AudioUnit, ToneDetector: `read` has something (called once for each time it had run empty)."""
@@ -80,7 +90,7 @@ class UnitSink(Protocol):
         """AudioUnit: what `mark` marked was played; or (False) some of it was dropped."""
 
     def on_finished(self, error: Exception | None, /) -> None:
-        """Player: all was played, or stop(). Recorder: the file is complete, or the error that ended it. AudioUnit: closed."""
+        """Player: all was played, or stop(). Recorder: the file is complete, or the error that ended it. Others: closed."""
 
 RawFrame: TypeAlias = tuple[int, bool, bytes]
 """First byte (FIN, the reserved bits, the opcode), whether it was masked, payload without the mask."""
@@ -534,8 +544,18 @@ class ToneGenerator:
     @property
     def playing(self) -> bool: ...
 
-MediaSource: TypeAlias = Connection | Player | AudioUnit | ToneGenerator
-MediaSink: TypeAlias = Connection | RecorderChannel | AudioUnit | ToneDetector
+@final
+class Conference:
+    """Mixes what comes from many, for each of them without its own part."""
+
+    def __new__(cls, bridge: LoopBridge, sink: UnitSink, rate: int) -> Conference:
+        """Raises InvalidParameter."""
+
+    def close(self) -> None:
+        """Ends it and its routes; on_finished follows. Idempotent."""
+
+MediaSource: TypeAlias = Connection | Player | AudioUnit | ToneGenerator | Conference
+MediaSink: TypeAlias = Connection | RecorderChannel | AudioUnit | ToneDetector | Conference
 
 def route(
     source: MediaSource,
@@ -545,15 +565,19 @@ def route(
     custom_parameters: str | None,
     opus: OpusParameters | None,
     gain: float,
-) -> None:
+) -> int | None:
     """Sends the audio of `source` to `target`; encoding, tag and parameters (JSON text) matter for a Connection. None
     for tag and parameters takes over those of the stream that is sent on. What several sources send to one target (to a
-    Connection: with one tag) is mixed. `gain` in dB, minus infinity for silence. Raises MediaError, AudioRouteError,
+    Connection: with one tag) is mixed. `gain` in dB, minus infinity for silence. Answers the id of the route, which stays
+    where only the gain changes; None, and nothing happens, when one of the two is gone. Raises MediaError, AudioRouteError,
     InvalidParameter for `opus` with another encoding.
     """
 
 def unroute(source: MediaSource, target: MediaSink, tag: str | None) -> None:
     """Ends what `route` began: with this tag, or (None) all."""
+
+def routes() -> list[tuple[int, RouteFigures]]:
+    """Every route of this process, by its id."""
 
 def check_url(url: str) -> str:
     """The URL normalised (lower-case scheme and host, a path, no default port). Raises InvalidURL."""

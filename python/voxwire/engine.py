@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Unpack
 
-from . import _core
+from . import _core, routes
 from .enums import AppEvents
 from .listen import place, unix_name
 from .server import WebSocketServer
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .events import NewWebSocketEvent, NewWebSocketFailedEvent
     from .gate import Origins, ProcessRequest
     from .parameters import WebSocketParameters
+    from .routes import RouteStatus
     from .tls import ServerTLSOptions
 
 
@@ -33,6 +34,11 @@ class Engine(EventTarget):
     _names: ClassVar[type[StrEnum]] = AppEvents
     _role: ClassVar[str] = "engine"
     _fresh_context: ClassVar[bool] = True  # servers in several threads may call one handler at the same time
+
+    def __init__(self) -> None:
+        """Begin without handlers."""
+        super().__init__()
+        routes.listen(self)
 
     def createWebSocket(
         self, url: str, parameters: WebSocketParameters | None = None, **options: Unpack[WebSocketParameters]
@@ -109,6 +115,11 @@ class Engine(EventTarget):
         Its `to_prometheus()` is what a /metrics page shows.
         """
         return ProcessStatistics.of(_core.process_statistics())
+
+    @staticmethod
+    def routes() -> list[RouteStatus]:
+        """Answer who sends audio to whom, in the whole process, whichever engine is asked, oldest first; from any thread."""
+        return routes.statuses()
 
     def _announce(self, event: NewWebSocketEvent | NewWebSocketFailedEvent) -> bool:
         self._dispatch(event)

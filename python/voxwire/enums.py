@@ -109,9 +109,38 @@ class AudioUnitEvents(StrEnum):
 
 
 class AppEvents(StrEnum):
-    """What an `Engine` (`VoxEngine`) reports about incoming connections."""
+    """What an `Engine` (`VoxEngine`) reports."""
 
     WebSocket = "Application.WebSocket"
     """Somebody connected; add handlers to `event.websocket` now."""
     NewWebSocketFailed = "Application.NewWebSocketFailed"
     """A connection was refused: the cap was reached."""
+    RouteEnded = "Application.RouteEnded"
+    """A route, made with `sendMediaTo`, has ended; those of the whole process. Not in VoxEngine."""
+
+
+class RouteState(StrEnum):
+    """What happens on a route."""
+
+    IDLE = "idle"
+    """The source sends nothing at the moment."""
+    PLAYING = "playing"
+    """Audio goes straight from the source to the target."""
+    MIXED = "mixed"
+    """It is mixed with that of others for the target."""
+    WAITING = "waiting"
+    """An end was lost and reconnects."""
+    ENDED = "ended"
+
+
+class RouteEndReason(StrEnum):
+    """Why a route has ended."""
+
+    STOPPED = "stopped"
+    """`stopMediaTo`, or its tag had another encoding after a reconnection."""
+    REPLACED = "replaced"
+    """Another `sendMediaTo` with the same ends and tag."""
+    SOURCE_ENDED = "source"
+    """The unit that sent is closed, or has finished."""
+    TARGET_ENDED = "target"
+    """The unit that heard is closed."""

@@ -13,8 +13,9 @@ from .enums import AppEvents, AudioUnitEvents, WebSocketEvents
 if TYPE_CHECKING:
     from enum import StrEnum
 
-    from .enums import WebSocketAudioEncoding
-    from .media import AudioUnit
+    from .enums import RouteEndReason, WebSocketAudioEncoding
+    from .media import AudioUnit, MediaSource, MediaUnit
+    from .routes import RouteStatus
     from .websocket import WebSocket
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "NewWebSocketFailedEvent",
     "OpenEvent",
     "ReconnectingEvent",
+    "RouteEndedEvent",
     "WebSocketEvent",
     "WebSocketMediaInfo",
 ]
@@ -241,3 +243,22 @@ class NewWebSocketFailedEvent(Event):
     """The limit that was reached and its value."""
     remoteAddress: tuple[str, int] | None
     """The peer's address and port; None on a Unix socket."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RouteEndedEvent(Event):
+    """A route has ended: a unit at one end is closed or has finished, `stopMediaTo`, or another route took its place. It
+    comes in the loop of the source, before that one's CLOSE.
+    """
+
+    name: ClassVar[StrEnum] = AppEvents.RouteEnded
+    source: MediaSource
+    """The unit that sent."""
+    target: MediaUnit
+    """The unit that heard."""
+    tag: str | None
+    """The tag that `sendMediaTo` was given."""
+    reason: RouteEndReason
+    """Why."""
+    route: RouteStatus
+    """Its figures, to the end."""

@@ -27,7 +27,6 @@ from .inbox import Inbox
 from .loops import bridge_to, running_loop
 from .outage import Outage
 from .pings import Pings
-from .routes import Routes
 from .statistics import WebSocketStatistics
 from .waiters import Waiters
 
@@ -57,6 +56,7 @@ class _Reports:
     on_media_ended: Callable[[str, float], None]
     on_media_discarded: Callable[[str, float], None]
     on_mark: Callable[[int, bool], None]
+    on_route_ended: Callable[[int, str, _core.RouteFigures], None]
     on_drained: Callable[[], None]
     on_pong: Callable[[bytes], None]
 
@@ -90,7 +90,6 @@ class Link(Hearing):
         self._error: Exception | None = None
         self._closed: CloseEvent | None = None
         self._outage = None if settings.reconnect is None else Outage(settings.reconnect)
-        self._routes = None if settings.reconnect is None else Routes()
         self._retry: asyncio.TimerHandle | None = None  # while it waits for the next attempt
         self._loss: Callable[[], ConnectionClosed] | None = None  # what those hear who waited for a lost connection
         self._past: WebSocketStatistics | None = None  # of the connections before
@@ -144,6 +143,7 @@ class Link(Hearing):
             self._on_media_ended,
             self._on_media_discarded,
             self._on_mark,
+            cast("WebSocket", self)._on_route_ended,
             self._on_drained,
             self._pings.answered,
         )
@@ -174,9 +174,12 @@ class Link(Hearing):
         if self._outage is not None:
             attempt = self._outage.attempt
             self._outage.opened(self._loop.time())
-        if self._routes is not None and self._audible is not self._connection:
+        if self._audible is not self._connection:
             self._audible = self._connection
-            self._routes.make_to(cast("WebSocket", self))
+            websocket = cast("WebSocket", self)
+            for route in list(websocket._linked()):
+                if route.target is websocket:
+                    route.make()
         self._waiters.wake()
         self._dispatch(OpenEvent(cast("WebSocket", self), attempt))
 
@@ -257,8 +260,10 @@ class Link(Hearing):
         past = WebSocketStatistics.of(lost.statistics())
         self._past = past if self._past is None else self._past.plus(past)
         self._connection.take_over(self._inbox.held)
-        if self._routes is not None:
-            self._routes.make_from(cast("WebSocket", self))
+        websocket = cast("WebSocket", self)
+        for route in list(websocket._linked()):
+            if route.source is websocket:
+                route.make()
         self._connection.start()
 
     def _fail(self, error: Exception) -> None:
@@ -281,8 +286,7 @@ class Link(Hearing):
         self._inbox.stop_counting()
         self._note(logging.INFO, f"closed with {code} {reason}".rstrip())
         self._write_statistics(event)
-        if self._routes is not None:
-            self._routes.clear()
+        cast("WebSocket", self)._end_routes()
         self._pings.fail(self._closed_error)
         self._waiters.wake()
         self._inbox.wake()

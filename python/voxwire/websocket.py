@@ -24,6 +24,7 @@ from .events import (
 from .link import CONNECTING, MESSAGE, OPEN, Link, public
 from .media import MediaSource, TagParameters, tag_of
 from .parameters import Settings, WebSocketParameters, parse
+from .routes import Heard, RouteStatus, statuses
 from .target import OnHandler
 
 if TYPE_CHECKING:
@@ -290,6 +291,10 @@ class WebSocket(Link, MediaSource):
 
         return self._marks.set(self._loop, name, tag, set_mark)
 
+    def routes(self) -> list[RouteStatus]:
+        """Answer whom this WebSocket sends audio to, and who sends to it."""
+        return statuses(self)
+
     def _sink(self) -> _core.Connection:
         return self._audible
 
@@ -298,6 +303,16 @@ class WebSocket(Link, MediaSource):
 
     def _is_over(self) -> bool:
         return self._closed is not None
+
+    def _may_return(self) -> bool:
+        return self._outage is not None and self._closed is None
+
+    def _heard(self) -> Heard:
+        now = self._statistics()
+        return Heard(now.media_lost, now.media_concealed_ms, now.media_discarded_ms)
+
+    def _waiting(self) -> float:
+        return self._connection.buffered_media(None)
 
     def _default_encoding(self) -> str:
         return WebSocketAudioEncoding.PCM16_8KHZ

@@ -37,10 +37,30 @@ impl Mixer {
 
     /// Appends the sum, clipped to 16 bits, to `out` and starts anew.
     pub fn take_into(&mut self, out: &mut Vec<i16>) {
-        let clip = |&sum: &i32| sum.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16;
-        out.extend(self.acc.iter().map(clip));
+        self.sum_into(out);
+        self.clear();
+    }
+
+    /// Appends the sum, clipped to 16 bits, to `out`.
+    pub fn sum_into(&self, out: &mut Vec<i16>) {
+        out.extend(self.acc.iter().map(|&sum| clip(sum)));
+    }
+
+    /// Appends the sum without one of the frames that were added, clipped to 16 bits, to `out`.
+    pub fn sum_without_into(&self, frame: &[i16], out: &mut Vec<i16>) {
+        let rest = self.acc.get(frame.len()..).unwrap_or_default();
+        out.extend(self.acc.iter().zip(frame).map(|(&sum, &own)| clip(sum.wrapping_sub(i32::from(own)))));
+        out.extend(rest.iter().map(|&sum| clip(sum)));
+    }
+
+    /// Starts anew.
+    pub fn clear(&mut self) {
         self.acc.clear();
     }
+}
+
+fn clip(sum: i32) -> i16 {
+    sum.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
 }
 
 /// Multiplies samples, with a factor that goes from one to another within the frame, so that a change makes no click.
@@ -87,6 +107,26 @@ mod tests {
         let mut frame = vec![1000; 4];
         amplify(&mut frame, 1.0, 0.0);
         assert_eq!(frame, [750, 500, 250, 0]);
+    }
+
+    #[test]
+    fn the_sum_without_one_frame_is_that_of_the_others_also_where_it_is_clipped() {
+        let frames = [[30_000, -20_000, 1], [30_000, -20_000, 2], [-30_000, 5, 4]];
+        let mut mixer = Mixer::new();
+        for frame in &frames {
+            mixer.add(frame);
+        }
+        let mut out = vec![];
+        mixer.sum_into(&mut out);
+        assert_eq!(out, [30_000, i16::MIN, 7]);
+        for (frame, others) in frames.iter().zip([[0, -19_995, 6], [0, -19_995, 5], [i16::MAX, i16::MIN, 3]]) {
+            out.clear();
+            mixer.sum_without_into(frame, &mut out);
+            assert_eq!(out, others);
+        }
+        out.clear();
+        mixer.sum_without_into(&frames[0][..1], &mut out);
+        assert_eq!(out, [0, i16::MIN, 7]);
     }
 
     #[test]

@@ -93,9 +93,11 @@ impl Connection {
         role: Role,
         options: Options,
     ) -> std::io::Result<Arc<Self>> {
+        let id = core.next_id();
         let connection = Arc::new(Self {
-            id: core.next_id(),
+            id,
             role,
+            fanout: Fanout::new(id, Arc::clone(&mailbox)),
             mailbox,
             phase: Mutex::new(Phase::Connecting { media: Vec::new(), bytes: 0, close: None }),
             wake: Notify::new(),
@@ -108,7 +110,6 @@ impl Connection {
             drain_wanted: AtomicBool::new(false),
             unsent: AtomicUsize::new(0),
             streams: options.media.map(|config| Mutex::new(Streams::new(config))),
-            fanout: Fanout::default(),
             slot: Slot::new(),
             stats: Stats::default(),
             trace: OnceLock::new(),
@@ -299,7 +300,10 @@ impl Connection {
             let mut streams = lock(streams);
             streams.finish(&mut |output| self.play(now, &output, &mut notices));
         }
+        // What was played is told of before the end of its routes.
+        self.post(&mut notices);
         self.fanout.close();
+        self.core.routes.target_gone(self.id);
         let closed = result.unwrap_or_else(|failure| {
             notices.push(Notice::Error(failure));
             Closed::abnormal()

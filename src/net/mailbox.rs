@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::media::stream::Reached;
 
+use super::route::{RouteEnd, RouteFigures};
 use super::server::Question;
 use super::{Connection, Failure};
 
@@ -82,6 +83,13 @@ pub enum Notice {
     },
     /// What was marked under this id was played, or dropped.
     Mark(Reached),
+    /// A route from this object has ended.
+    RouteEnded {
+        /// Why.
+        why: RouteEnd,
+        /// What became of its audio.
+        figures: RouteFigures,
+    },
     /// All that was sent is with the operating system.
     Drained,
     /// A pong that answers a ping of the application.

@@ -35,8 +35,8 @@ pub use listen::{Endpoint, ListenError};
 pub use mailbox::{Closed, Mailbox, Notice, UnitError};
 pub use options::Options;
 pub use proxy::{Environment, Proxies, Proxy, ProxyError, ProxyUrlError, SocksError};
-pub use route::{Fanout, MediaSink, RouteError, RouteParams, Sink, Source};
-pub use runtime::{Core, core, forget_after_fork, generation, process_statistics, shutdown};
+pub use route::{Fanout, MediaSink, RouteEnd, RouteError, RouteFigures, RouteParams, Sink, Source};
+pub use runtime::{Core, core, forget_after_fork, generation, process_statistics, routes, shutdown};
 pub use server::{Listener, ListenerOptions, Question, Verdict};
 pub use stats::Snapshot;
 pub use tls::{
@@ -44,6 +44,6 @@ pub use tls::{
 };
 pub use totals::{LATENCY_BOUNDS_US, ProcessSnapshot};
 pub use units::{
-    AudioUnit, AudioUnitError, Play, Player, PlayerConfig, PlayerError, Recorder, RecorderChannel, RecorderConfig,
-    RecorderError, RecordingFormat, ToneDetector, ToneGenerator,
+    AudioUnit, AudioUnitError, Conference, Play, Player, PlayerConfig, PlayerError, Recorder, RecorderChannel,
+    RecorderConfig, RecorderError, RecordingFormat, ToneDetector, ToneGenerator,
 };

@@ -5,6 +5,7 @@
 mod feed;
 mod junction;
 mod leg;
+mod table;
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -14,10 +15,15 @@ use crate::media::opus::{EncoderConfig, OpusError};
 use crate::media::resample::UnsupportedRate;
 
 use super::connection::Connection;
+use super::mailbox::{Mailbox, Notice};
 use super::runtime::{self, lock};
 
+pub(super) use feed::{CATCH_UP, FRAME, Feed, GRACE};
 pub(super) use junction::Junctions;
 use leg::Leg;
+use table::Entry;
+pub use table::RouteFigures;
+pub(super) use table::Table;
 
 /// Something that takes audio as samples: a recorder, an audio unit. A WebSocket takes media streams instead.
 pub trait MediaSink: Send + Sync {
@@ -31,6 +37,9 @@ pub trait MediaSink: Send + Sync {
     fn mixes(&self) -> bool {
         true
     }
+
+    /// Whether it takes nothing any more.
+    fn is_closed(&self) -> bool;
 
     /// Takes 20 ms from the source `from` (of mixed audio: an id that no source has), heard at `now`. False when it takes
     /// nothing any more. Nothing may be locked here under which audio is sent: routes may go in circles.
@@ -49,7 +58,10 @@ pub enum Sink {
 impl Sink {
     /// Whether nothing can arrive there any more.
     fn is_closed(&self) -> bool {
-        matches!(self, Self::Socket(connection) if connection.is_closed())
+        match self {
+            Self::Socket(connection) => connection.is_closed(),
+            Self::Unit(unit) => unit.is_closed(),
+        }
     }
 
     /// Whether sources meet there.
@@ -131,27 +143,50 @@ pub(super) struct Origin<'a> {
     pub(super) rate: u32,
 }
 
+/// Why a route ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteEnd {
+    /// `unroute` was called.
+    Stopped,
+    /// Another one with the same ends and tag took its place.
+    Replaced,
+    /// The source is gone.
+    Source,
+    /// The target is gone.
+    Target,
+}
+
 /// Something that audio comes from: a connection, a player, an audio unit.
 pub trait Source {
-    /// Its id, under which it claims tags at its targets.
-    fn source_id(&self) -> u64;
     /// Its routes.
     fn fanout(&self) -> &Fanout;
 
-    /// Adds a route to `sink`, or replaces the one with the same tag.
-    fn route(&self, sink: Sink, params: RouteParams) -> Result<(), RouteError> {
-        self.fanout().add(self.source_id(), sink, params)
+    /// Its id: that under which its routes report, and under which a target knows it.
+    fn source_id(&self) -> u64 {
+        self.fanout().0.id
+    }
+
+    /// Adds a route to `sink`, or changes or replaces the one with the same tag. Answers its id; `None` when one of the two
+    /// is gone, and there is no route.
+    fn route(&self, sink: Sink, params: RouteParams) -> Result<Option<u64>, RouteError> {
+        self.fanout().0.add(sink, params)
     }
 
     /// Removes the routes to `sink` with this tag, or all.
     fn unroute(&self, sink: &Sink, tag: Option<&str>) {
-        self.fanout().remove(sink, tag);
+        self.fanout().0.end_if(RouteEnd::Stopped, |leg| {
+            if tag.is_some() { leg.is_to(sink, tag) } else { leg.sink_id() == sink.id() }
+        });
     }
 }
 
 /// All routes of one source.
-#[derive(Default)]
-pub struct Fanout {
+pub struct Fanout(Arc<Inner>);
+
+pub(super) struct Inner {
+    id: u64,
+    /// Hears of routes that have ended, under the id of the source.
+    mailbox: Arc<dyn Mailbox>,
     legs: Mutex<Legs>,
 }
 
@@ -163,62 +198,84 @@ struct Legs {
 }
 
 impl Fanout {
-    /// Adds a route, or replaces the one to the same sink with the same tag.
-    fn add(&self, source: u64, sink: Sink, params: RouteParams) -> Result<(), RouteError> {
-        let Some(core) = runtime::current() else { return Ok(()) };
-        let mut legs = lock(&self.legs);
-        if sink.is_closed() || legs.closed {
-            // As `send` after the end: the application will hear of it in order, and may be just about to.
-            return Ok(());
-        }
-        // A source that is silent for long never finds out by itself that a target has gone.
-        legs.end_if(|leg| !leg.is_alive());
-        if let Some(old) = legs.all.iter().position(|leg| leg.is_to(&sink, params.tag.as_deref())) {
-            if legs.all[old].adopt(&params) {
-                return Ok(());
-            }
-            legs.all.remove(old).end();
-        }
-        legs.all.push(Leg::new(&core, source, sink, params)?);
-        Ok(())
-    }
-
-    /// Removes the routes to `sink`: that with this tag, or all.
-    fn remove(&self, sink: &Sink, tag: Option<&str>) {
-        lock(&self.legs).end_if(|leg| if tag.is_some() { leg.is_to(sink, tag) } else { leg.ends_at(sink) });
+    /// None yet, of the source with this id.
+    pub(super) fn new(id: u64, mailbox: Arc<dyn Mailbox>) -> Self {
+        Self(Arc::new(Inner { id, mailbox, legs: Mutex::default() }))
     }
 
     /// Takes one frame of one stream of this source.
     pub(super) fn frame(&self, origin: Origin<'_>, pcm: &[i16]) {
-        for leg in &mut lock(&self.legs).all {
+        for leg in &mut lock(&self.0.legs).all {
+            leg.take(origin, pcm);
+        }
+    }
+
+    /// The same where each target gets another one: `make` appends that for the target with this id to what is empty.
+    pub(super) fn frame_for(&self, origin: Origin<'_>, pcm: &mut Vec<i16>, mut make: impl FnMut(u64, &mut Vec<i16>)) {
+        for leg in &mut lock(&self.0.legs).all {
+            pcm.clear();
+            make(leg.sink_id(), pcm);
             leg.take(origin, pcm);
         }
     }
 
     /// Sends what `frame` brought since the last time, mixed; routes whose target has gone are taken down.
     pub(super) fn flush(&self, now: Instant) {
-        lock(&self.legs).end_if(|leg| !leg.send(now));
+        self.0.end_if(RouteEnd::Target, |leg| !leg.send(now));
     }
 
     /// A stream of this source is over: a target that got nothing else is told so.
     pub(super) fn over(&self, key: u64) {
-        for leg in &mut lock(&self.legs).all {
+        for leg in &mut lock(&self.0.legs).all {
             leg.over(key);
         }
     }
 
     /// The source is gone: every outgoing stream ends.
     pub(super) fn close(&self) {
-        let mut legs = lock(&self.legs);
-        legs.closed = true;
-        legs.end_if(|_| true);
+        lock(&self.0.legs).closed = true;
+        self.0.end_if(RouteEnd::Source, |_| true);
     }
 }
 
-impl Legs {
-    fn end_if(&mut self, gone: impl FnMut(&mut Leg) -> bool) {
-        for leg in self.all.extract_if(.., gone) {
-            leg.end();
+impl Inner {
+    fn add(self: &Arc<Self>, sink: Sink, params: RouteParams) -> Result<Option<u64>, RouteError> {
+        let Some(core) = runtime::current() else { return Ok(None) };
+        let mut legs = lock(&self.legs);
+        if sink.is_closed() || legs.closed {
+            // As `send` after the end: the application will hear of it in order, and may be just about to.
+            return Ok(None);
         }
+        if let Some(old) = legs.all.iter().position(|leg| leg.is_to(&sink, params.tag.as_deref())) {
+            if legs.all[old].adopt(&params) {
+                return Ok(Some(legs.all[old].id()));
+            }
+            self.end(legs.all.remove(old), RouteEnd::Replaced);
+        }
+        let leg = Leg::new(&core, self.id, sink, params)?;
+        let id = leg.id();
+        let entry = Entry { source: Arc::downgrade(self), sink: leg.sink_id(), junction: leg.junction() };
+        core.routes.add(id, entry);
+        if leg.is_alive() {
+            legs.all.push(leg);
+            Ok(Some(id))
+        } else {
+            // It went away meanwhile, and may have looked for its routes before this one was there.
+            leg.end();
+            Ok(None)
+        }
+    }
+
+    /// Ends the routes that `gone` names.
+    fn end_if(&self, why: RouteEnd, gone: impl FnMut(&mut Leg) -> bool) {
+        let mut legs = lock(&self.legs);
+        for leg in legs.all.extract_if(.., gone) {
+            self.end(leg, why);
+        }
+    }
+
+    fn end(&self, leg: Leg, why: RouteEnd) {
+        let figures = leg.end();
+        self.mailbox.post_one(self.id, Notice::RouteEnded { why, figures });
     }
 }

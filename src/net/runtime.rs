@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::connection::Connection;
 use super::files::Files;
 use super::pacer::Pacer;
-use super::route::Junctions;
+use super::route::{Junctions, RouteFigures, Table};
 use super::stats::Snapshot;
 use super::totals::{ProcessSnapshot, Totals};
 use super::units::Recorder;
@@ -29,6 +29,7 @@ pub struct Core {
     pub(super) totals: Totals,
     recorders: Mutex<Vec<Weak<Recorder>>>,
     pub(super) junctions: Junctions,
+    pub(super) routes: Table,
 }
 
 /// The connections that have not ended, and what the others have counted. Under one lock: none is in both or in neither.
@@ -65,6 +66,11 @@ pub(super) fn current() -> Option<Arc<Core>> {
 /// The counters of this process; all zero when nothing has run yet.
 pub fn process_statistics() -> ProcessSnapshot {
     current().map(|core| core.statistics()).unwrap_or_default()
+}
+
+/// All routes of this process, in the order in which they were made.
+pub fn routes() -> Vec<RouteFigures> {
+    current().map(|core| core.routes.figures()).unwrap_or_default()
 }
 
 /// The number of forks this process is away from where the module was loaded.
@@ -122,6 +128,7 @@ impl Core {
             totals: Totals::default(),
             recorders: Mutex::default(),
             junctions: Junctions::default(),
+            routes: Table::default(),
         })
     }
 

@@ -13,11 +13,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::net::{self, Connection, Listener, Mailbox, Notice, Player, Recorder, ToneGenerator};
+use crate::net::{self, Connection, Listener, Mailbox, Notice, Player, Recorder, RouteEnd, ToneGenerator};
 
 use super::connection::{PyConnection, address};
 use super::errors;
 use super::question::PyQuestion;
+use super::routes;
 use super::wake::Wake;
 
 /// Notices dispatched in one go before the loop gets to do something else.
@@ -229,6 +230,16 @@ impl LoopBridge {
                 sink.call_method1(intern!(py, "on_media_discarded"), (tag, milliseconds))?;
             }
             Notice::Mark(mark) => drop(sink.call_method1(intern!(py, "on_mark"), (mark.id, mark.played))?),
+            Notice::RouteEnded { why, figures } => {
+                let why = match why {
+                    RouteEnd::Stopped => "stopped",
+                    RouteEnd::Replaced => "replaced",
+                    RouteEnd::Source => "source",
+                    RouteEnd::Target => "target",
+                };
+                let arguments = (figures.id, why, routes::figures(&figures));
+                sink.call_method1(intern!(py, "on_route_ended"), arguments)?;
+            }
             Notice::Drained => drop(sink.call_method0(intern!(py, "on_drained"))?),
             Notice::Pong(payload) => {
                 sink.call_method1(intern!(py, "on_pong"), (PyBytes::new(py, &payload),))?;

@@ -48,11 +48,13 @@ mod _core {
     #[pymodule_export]
     use super::question::PyQuestion;
     #[pymodule_export]
-    use super::routes::{route, unroute};
+    use super::routes::{route, routes, unroute};
     #[pymodule_export]
     use super::statistics::process_statistics;
     #[pymodule_export]
-    use super::units::{PyAudioUnit, PyPlayer, PyRecorder, PyRecorderChannel, PyToneDetector, PyToneGenerator};
+    use super::units::{
+        PyAudioUnit, PyConference, PyPlayer, PyRecorder, PyRecorderChannel, PyToneDetector, PyToneGenerator,
+    };
     #[pymodule_export]
     use super::via::Via;
     #[pymodule_export]

@@ -7,13 +7,13 @@ use pyo3::prelude::*;
 
 use crate::media::encoding::Encoding;
 use crate::media::opus::{Application, EncoderConfig, FrameDuration};
-use crate::net::{RouteParams, Sink, Source};
+use crate::net::{self, RouteFigures, RouteParams, Sink, Source};
 
 use super::connection::PyConnection;
 use super::errors;
-use super::units::{PyAudioUnit, PyPlayer, PyRecorderChannel, PyToneDetector, PyToneGenerator};
+use super::units::{MS, PyAudioUnit, PyConference, PyPlayer, PyRecorderChannel, PyToneDetector, PyToneGenerator};
 
-/// Sends the audio of `source` to `target`. Raises `MediaError`, `AudioRouteError`.
+/// Sends the audio of `source` to `target`; answers the id of the route, if there is one. Raises `MediaError`, `AudioRouteError`.
 #[pyfunction]
 #[expect(clippy::too_many_arguments, reason = "one call for each route, from one place")]
 pub(super) fn route(
@@ -25,7 +25,7 @@ pub(super) fn route(
     custom_parameters: Option<String>,
     opus: Option<Opus>,
     gain: f32,
-) -> PyResult<()> {
+) -> PyResult<Option<u64>> {
     let encoding = Encoding::from_wire(encoding, None, None).map_err(|e| errors::format_error(py, &e))?;
     let opus = opus_config(py, encoding, opus)?;
     let params = RouteParams { encoding, opus, tag, custom: custom_parameters, gain };
@@ -49,6 +49,21 @@ pub(super) fn opus_config(py: Python<'_>, encoding: Encoding, opus: Option<Opus>
         Some(fields) => fields.config(py),
         None => Ok(EncoderConfig::default()),
     }
+}
+
+/// Every route of this process: its id and what became of its audio.
+#[pyfunction]
+pub(super) fn routes() -> Vec<(u64, Figures)> {
+    net::routes().iter().map(|route| (route.id, figures(route))).collect()
+}
+
+/// Rate in Hz, whether audio is on its way, whether it is mixed with others, milliseconds buffered, played, discarded.
+pub(super) type Figures = (u32, bool, bool, f64, f64, f64);
+
+pub(super) fn figures(route: &RouteFigures) -> Figures {
+    let [buffered, played, discarded] =
+        [route.buffered, route.played, route.discarded].map(|time| time.as_secs_f64() * MS);
+    (route.rate, route.open, route.mixed, buffered, played, discarded)
 }
 
 /// The fields of an `OpusParameters`, as Python holds them. It has checked them, too; an encoder checks the numbers again.
@@ -97,7 +112,12 @@ fn source_of(source: &Bound<'_, PyAny>) -> PyResult<Arc<dyn Source>> {
     if let Ok(generator) = source.cast::<PyToneGenerator>() {
         return Ok(generator.get().0.get(py)?.clone());
     }
-    Err(PyTypeError::new_err("audio can come from a WebSocket, a Player, an AudioUnit or a ToneGenerator"))
+    if let Ok(conference) = source.cast::<PyConference>() {
+        return Ok(conference.get().0.get(py)?.clone());
+    }
+    Err(PyTypeError::new_err(
+        "audio can come from a WebSocket, a Player, an AudioUnit, a ToneGenerator or a Conference",
+    ))
 }
 
 fn sink_of(target: &Bound<'_, PyAny>) -> PyResult<Sink> {
@@ -114,5 +134,10 @@ fn sink_of(target: &Bound<'_, PyAny>) -> PyResult<Sink> {
     if let Ok(detector) = target.cast::<PyToneDetector>() {
         return Ok(Sink::Unit(detector.get().0.get(py)?.clone()));
     }
-    Err(PyTypeError::new_err("audio can be sent to a WebSocket, a Recorder, an AudioUnit or a ToneDetector"))
+    if let Ok(conference) = target.cast::<PyConference>() {
+        return Ok(Sink::Unit(conference.get().0.get(py)?.clone()));
+    }
+    Err(PyTypeError::new_err(
+        "audio can be sent to a WebSocket, a Recorder, an AudioUnit, a ToneDetector or a Conference",
+    ))
 }

@@ -76,6 +76,7 @@ TABLES: dict[type[Enum], dict[str, Any]] = {
     AppEvents: {
         "WebSocket": "Application.WebSocket",
         "NewWebSocketFailed": "Application.NewWebSocketFailed",
+        "RouteEnded": "Application.RouteEnded",  # ours
     },
 }
 

@@ -56,6 +56,14 @@ def test_first_bridge(tmp_path: Path) -> None:
     assert "frames sent and received: True, True" in output
 
 
+def test_conference(tmp_path: Path) -> None:
+    heard, *into, one, two, three = run("conference.py", tmp_path).splitlines()
+    assert heard == "heard by ann, bob, eve: False True True"
+    assert into[0] == "into the room: playing True"
+    assert into[1:] == ["into the room: idle False"] * 2
+    assert {one, two, three} == {"a route ended (target), ULAW"}
+
+
 def test_reconnect(tmp_path: Path) -> None:
     first, *lost, second, closed = run("reconnect.py", tmp_path).splitlines()
     assert first == "received: hello from the first server"

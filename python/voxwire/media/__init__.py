@@ -1,6 +1,7 @@
 """Media units: what sends or takes audio, a file each. The audio itself stays in the core."""
 
 from .audio_unit import AudioUnit
+from .conference import Conference
 from .player import Player
 from .recorder import Recorder
 from .routing import MediaSource, MediaUnit, SendMediaParameters, TagParameters, tag_of
@@ -9,6 +10,7 @@ from .tone_generator import ToneGenerator
 
 __all__ = [
     "AudioUnit",
+    "Conference",
     "MediaSource",
     "MediaUnit",
     "Player",

@@ -50,6 +50,9 @@ class AudioUnit(Unit, MediaSource, EventTarget):
     def _source(self) -> _core.MediaSource:
         return self._unit
 
+    def _waiting(self) -> float:
+        return self.queued
+
     @property
     def rate(self) -> int:
         """The sample rate in Hz."""

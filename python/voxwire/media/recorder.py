@@ -12,7 +12,6 @@ from voxwire.checks import is_number, refuse
 from voxwire.opus import OpusParameters
 from voxwire.parameters import count
 
-from .routing import MediaUnit
 from .unit import Path, Unit
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ _SUFFIXES = {".ogg", ".opus", ".oga"}
 _SIDES = ("left", "right")
 
 
-class Recorder(Unit, MediaUnit):
+class Recorder(Unit):
     """Writes the audio that is sent to it to a file, in real time: gaps become silence.
 
     WAV (16-bit PCM), or Ogg Opus for a name that ends in .ogg, .opus or .oga. What is recorded is written each second, and

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
-from weakref import ref
 
 from voxwire import _core
 from voxwire.checks import is_number, refuse
+from voxwire.enums import RouteEndReason
 from voxwire.errors import AudioRouteError
 from voxwire.opus import OpusParameters
 from voxwire.parameters import merged
-from voxwire.routes import Route, Routes
+from voxwire.routes import Heard, Route
 
 if TYPE_CHECKING:
     from voxwire.enums import WebSocketAudioEncoding
@@ -48,8 +48,8 @@ class TagParameters(TypedDict, total=False):
 class MediaUnit:
     """Anything that audio can be sent to."""
 
-    _routes: Routes | None = None
-    """Where a unit that is lost now and then remembers its routes."""
+    _links: dict[Route, None] | None = None
+    """The routes from and to it, oldest first; most units never have one."""
 
     def _sink(self) -> _core.MediaSink:
         message = f"a {type(self).__name__} takes no audio"
@@ -67,6 +67,36 @@ class MediaUnit:
     def _is_over(self) -> bool:
         """Say whether no audio will ever come or go here again."""
         return False
+
+    def _may_return(self) -> bool:
+        """Say whether it makes its routes again when the core has lost it."""
+        return False
+
+    def _heard(self) -> Heard:
+        """Answer what was received here, as a source of audio."""
+        return Heard()
+
+    def _waiting(self) -> float:
+        """Answer how many milliseconds wait here to be sent."""
+        return 0.0
+
+    def _linked(self) -> dict[Route, None]:
+        links = self._links
+        if links is None:
+            links = self._links = {}
+        return links
+
+    def _on_route_ended(self, identity: int, why: str, figures: _core.RouteFigures) -> None:
+        for route in list(self._linked()):
+            if route.id == identity:
+                route.ended(RouteEndReason(why), figures)
+
+    def _end_routes(self) -> None:
+        """Take down those that wait for another end to reconnect: this one is over. The core reports the others."""
+        for route in list(self._linked()):
+            if route.id is None:
+                ours = route.source is self
+                route.take_down(RouteEndReason.SOURCE_ENDED if ours else RouteEndReason.TARGET_ENDED)
 
 
 class MediaSource(MediaUnit):
@@ -110,12 +140,9 @@ class MediaSource(MediaUnit):
         except (TypeError, ValueError):
             refuse("customParameters", custom, "something that JSON can hold")
         gain = gain_of(values.get("gain", 0.0))
+        tag = _tag(values) if unit._default_encoding() is not None else None  # only a WebSocket has several streams
         name = None if encoding is None else str(encoding)
-        route = Route(ref(self), ref(unit), name, _tag(values), text, opus, gain, channel)
-        _core.route(self._source(), sinks[0], route.encoding, route.tag, route.custom, route.opus, route.gain)
-        for end in (self, unit):
-            if end._routes is not None:
-                end._routes.add(route)
+        Route(self, unit, name, tag, text, opus, gain, channel).establish()
 
     def stopMediaTo(
         self, mediaUnit: MediaUnit, parameters: TagParameters | None = None, **options: Unpack[TagParameters]
@@ -125,9 +152,14 @@ class MediaSource(MediaUnit):
         unit, tag, channel = _unit(mediaUnit), _tag(values), _channel(values)
         for sink in unit._sinks(channel):
             _core.unroute(self._source(), sink, tag)
-        for end in (self, unit):
-            if end._routes is not None:
-                end._routes.remove(self, unit, tag, channel)
+        several = unit._default_encoding() is not None
+        for route in list(self._linked()):
+            if (
+                route.is_between(self, unit)
+                and (tag is None or route.tag == tag or not several)
+                and channel in {None, route.channel}
+            ):
+                route.take_down(RouteEndReason.STOPPED)
 
 
 def tag_of(parameters: TagParameters | None, options: TagParameters) -> str | None:
@@ -146,7 +178,8 @@ def gain_of(gain: object) -> float:
 def _unit(thing: object) -> MediaUnit:
     if not isinstance(thing, MediaUnit):
         message = (
-            f"audio goes to a WebSocket, a Recorder, an AudioUnit or a ToneDetector, not to {type(thing).__name__}"
+            "audio goes to a WebSocket, a Recorder, an AudioUnit, a ToneDetector or a Conference, "
+            f"not to {type(thing).__name__}"
         )
         raise TypeError(message)
     return thing

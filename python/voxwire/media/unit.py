@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 from voxwire.loops import bridge_to, running_loop
 from voxwire.waiters import Waiters
 
+from .routing import MediaUnit
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from voxwire import _core
 
 Path = str | PathLike[str]
 
@@ -25,12 +29,13 @@ class Reports:
 
     on_readable: Callable[[], None]
     on_writable: Callable[[], None]
+    on_route_ended: Callable[[int, str, _core.RouteFigures], None]
     on_finished: Callable[[Exception | None], None]
     on_file_completed: Callable[[str], None]
     on_mark: Callable[[int, bool], None] = _no_marks
 
 
-class Unit:
+class Unit(MediaUnit):
     """A handle of the core that reports to the loop it was made in."""
 
     def __init__(self) -> None:
@@ -38,7 +43,8 @@ class Unit:
         self._waiters = Waiters()
         self._finished = False
         self._error: Exception | None = None
-        self._reports = Reports(self._waiters.wake, self._waiters.wake, self._on_finished, lambda _path: None)
+        wake = self._waiters.wake
+        self._reports = Reports(wake, wake, self._on_route_ended, self._on_finished, lambda _path: None)
 
     def _is_over(self) -> bool:
         return self._finished
@@ -46,6 +52,7 @@ class Unit:
     def _on_finished(self, error: Exception | None) -> None:
         self._finished = True
         self._error = error
+        self._end_routes()
         self._waiters.wake()
 
     async def _wait_finished(self) -> None:

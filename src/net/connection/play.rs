@@ -78,10 +78,6 @@ impl Connection {
 }
 
 impl Source for Connection {
-    fn source_id(&self) -> u64 {
-        self.id
-    }
-
     fn fanout(&self) -> &Fanout {
         &self.fanout
     }

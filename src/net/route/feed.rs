@@ -34,13 +34,11 @@ pub(in crate::net) struct Feed {
 
 impl Feed {
     /// Samples that were thrown away: they came faster than the clock runs.
-    #[cfg(test)]
     pub(in crate::net) fn discarded(&self) -> u64 {
         self.discarded
     }
 
     /// Samples that wait.
-    #[cfg(test)]
     pub(in crate::net) fn samples(&self) -> usize {
         self.waiting.iter().map(|(_, frame)| frame.len()).sum()
     }

@@ -18,7 +18,7 @@ use crate::net::runtime::{Core, lock};
 use crate::session::OutStream;
 
 use super::feed::{CATCH_UP, FRAME, Feed, GRACE, IDLE};
-use super::{RouteError, RouteParams, Sink};
+use super::{RouteError, RouteFigures, RouteParams, Sink};
 
 /// Where sources of one target meet: by its id and the tag of their routes.
 pub(in crate::net) type Junctions = Mutex<HashMap<(u64, String), Weak<Junction>>>;
@@ -63,16 +63,15 @@ struct Port {
 }
 
 /// What became of the audio of one route, in samples of the target's rate.
-#[cfg(test)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::net) struct PortFigures {
-    pub(in crate::net) played: u64,
-    pub(in crate::net) discarded: u64,
-    pub(in crate::net) waiting: usize,
+pub(super) struct PortFigures {
+    pub(super) played: u64,
+    pub(super) discarded: u64,
+    pub(super) waiting: usize,
     /// A stream of the source runs.
-    pub(in crate::net) open: bool,
+    pub(super) open: bool,
     /// It is mixed with others.
-    pub(in crate::net) mixed: bool,
+    pub(super) mixed: bool,
 }
 
 /// The outgoing end.
@@ -214,19 +213,28 @@ impl Junction {
         }
     }
 
-    /// The route ends; what it has given is still heard.
-    pub(super) fn leave(&self, route: u64) {
+    /// The route ends; what it has given is still heard. Answers what became of its audio.
+    pub(super) fn leave(&self, route: u64) -> RouteFigures {
         let mut state = lock(&self.state);
+        let mut figures = state.figures(route);
+        // What waits will be played.
+        figures.played += std::mem::take(&mut figures.waiting) as u64;
+        figures.open = false;
         if let Some(port) = state.port(route) {
             (port.open, port.leaving) = (false, true);
             state.settle(self);
         }
+        RouteFigures::new(route, state.out.rate, figures)
     }
 
     /// What became of the audio of a route so far.
-    #[cfg(test)]
-    pub(in crate::net) fn figures(&self, route: u64) -> PortFigures {
-        lock(&self.state).figures(route)
+    pub(super) fn figures(&self, route: u64) -> RouteFigures {
+        let state = lock(&self.state);
+        RouteFigures::new(route, state.out.rate, state.figures(route))
+    }
+
+    pub(super) fn core(&self) -> &Core {
+        &self.core
     }
 }
 
@@ -276,7 +284,6 @@ impl State {
         self.ports.iter_mut().find(|port| port.route == route)
     }
 
-    #[cfg(test)]
     fn figures(&self, route: u64) -> PortFigures {
         let Some(port) = self.ports.iter().find(|port| port.route == route) else { return PortFigures::default() };
         PortFigures {

@@ -1,6 +1,6 @@
 //! One route, at the source's end: its streams, converted to the target's rate and added up. The target's is `junction`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use crate::media::mixer::{Mixer, amplify};
@@ -9,7 +9,7 @@ use crate::media::scratch;
 use crate::net::runtime::Core;
 
 use super::junction::Junction;
-use super::{Origin, RouteError, RouteParams, Sink};
+use super::{Origin, RouteError, RouteFigures, RouteParams, Sink};
 
 /// One stream of the source on its way to one target.
 struct Input {
@@ -59,9 +59,16 @@ impl Leg {
         self.sink.id() == sink.id() && (self.params.tag.as_deref() == tag || matches!(sink, Sink::Unit(_)))
     }
 
-    /// Whether it goes there, with whatever tag.
-    pub(super) fn ends_at(&self, sink: &Sink) -> bool {
-        self.sink.id() == sink.id()
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(super) fn sink_id(&self) -> u64 {
+        self.sink.id()
+    }
+
+    pub(super) fn junction(&self) -> Weak<Junction> {
+        Arc::downgrade(&self.junction)
     }
 
     /// Takes these parameters if nothing has to begin anew for them: another gain.
@@ -139,7 +146,9 @@ impl Leg {
         }
     }
 
-    pub(super) fn end(self) {
-        self.junction.leave(self.id);
+    /// Takes it down; answers what became of its audio.
+    pub(super) fn end(self) -> RouteFigures {
+        self.junction.core().routes.remove(self.id);
+        self.junction.leave(self.id)
     }
 }

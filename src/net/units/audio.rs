@@ -80,15 +80,16 @@ impl AudioUnit {
     ) -> Result<Arc<Self>, AudioUnitError> {
         Resampler::new(rate, 8000)?;
         let feed = Feed::new(rate, limit);
+        let id = core.next_id();
         Ok(Arc::new(Self {
-            id: core.next_id(),
+            id,
             rate,
             limit,
+            fanout: Fanout::new(id, Arc::clone(&mailbox)),
             mailbox,
             core,
             incoming: Mutex::default(),
             outgoing: Mutex::new(Outgoing { feed, wanted: None, closed: false }),
-            fanout: Fanout::default(),
             slot: Slot::new(),
         }))
     }
@@ -191,6 +192,7 @@ impl AudioUnit {
         outgoing.feed.close(&mut |output| self.play(&output));
         drop(outgoing);
         self.fanout.close();
+        self.core.routes.target_gone(self.id);
         self.mailbox.post_one(self.id, Notice::Finished(None));
     }
 
@@ -230,6 +232,10 @@ impl MediaSink for AudioUnit {
         self.rate
     }
 
+    fn is_closed(&self) -> bool {
+        lock(&self.incoming).closed
+    }
+
     fn frame(&self, _from: u64, _now: Instant, pcm: &[i16]) -> bool {
         let mut incoming = lock(&self.incoming);
         if incoming.closed {
@@ -255,10 +261,6 @@ impl MediaSink for AudioUnit {
 }
 
 impl Source for AudioUnit {
-    fn source_id(&self) -> u64 {
-        self.id
-    }
-
     fn fanout(&self) -> &Fanout {
         &self.fanout
     }

@@ -121,8 +121,10 @@ impl Player {
         feed.fill();
         feed.check()?;
         let duration = samples.zip(feed.rate()).map(|(samples, rate)| duration_of(samples, rate));
+        let id = core.next_id();
         Ok(Arc::new_cyclic(|me| Self {
-            id: core.next_id(),
+            id,
+            fanout: Fanout::new(id, Arc::clone(&mailbox)),
             me: Weak::clone(me),
             core,
             duration,
@@ -130,7 +132,6 @@ impl Player {
             filling: AtomicBool::new(false),
             wanted: AtomicBool::new(false),
             mailbox,
-            fanout: Fanout::default(),
             state: Mutex::default(),
             slot: Slot::new(),
         }))
@@ -261,10 +262,6 @@ impl Player {
 }
 
 impl Source for Player {
-    fn source_id(&self) -> u64 {
-        self.id
-    }
-
     fn fanout(&self) -> &Fanout {
         &self.fanout
     }

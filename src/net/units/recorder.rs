@@ -17,7 +17,7 @@ use crate::media::resample;
 use crate::net::files::Background;
 use crate::net::mailbox::{Mailbox, Notice, UnitError};
 use crate::net::route::MediaSink;
-use crate::net::runtime::{Core, lock};
+use crate::net::runtime::{self, Core, lock};
 
 use output::{LEAST_BYTES, Output};
 use timeline::{Piece, Timeline};
@@ -122,6 +122,11 @@ impl Recorder {
     /// Completes the file; `Notice::Finished` follows. Later calls do nothing.
     pub fn close(&self) {
         self.shared.close(&mut lock(&self.shared.state));
+        if let Some(core) = runtime::current() {
+            for channel in &self.channels {
+                core.routes.target_gone(channel.id);
+            }
+        }
     }
 }
 
@@ -161,6 +166,10 @@ impl MediaSink for Channel {
 
     fn rate(&self) -> u32 {
         self.shared.rate
+    }
+
+    fn is_closed(&self) -> bool {
+        lock(&self.shared.state).closed
     }
 
     fn frame(&self, _from: u64, now: Instant, pcm: &[i16]) -> bool {

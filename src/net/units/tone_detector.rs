@@ -79,6 +79,8 @@ impl ToneDetector {
         let mut state = lock(&self.state);
         if !std::mem::replace(&mut state.closed, true) {
             state.ears.clear();
+            drop(state);
+            self.core.routes.target_gone(self.id);
             self.mailbox.post_one(self.id, Notice::Finished(None));
         }
     }
@@ -124,6 +126,10 @@ impl MediaSink for ToneDetector {
     /// The sum of two digits is none.
     fn mixes(&self) -> bool {
         false
+    }
+
+    fn is_closed(&self) -> bool {
+        lock(&self.state).closed
     }
 
     fn frame(&self, from: u64, now: Instant, pcm: &[i16]) -> bool {

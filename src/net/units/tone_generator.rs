@@ -39,11 +39,12 @@ impl ToneGenerator {
     /// A generator with nothing to play.
     pub fn new(core: Arc<Core>, mailbox: Arc<dyn Mailbox>) -> Arc<Self> {
         let state = State { synth: Synth::new(RATE), next: None, key: 0, frame: Vec::new(), closed: false };
+        let id = core.next_id();
         Arc::new(Self {
-            id: core.next_id(),
+            id,
+            fanout: Fanout::new(id, Arc::clone(&mailbox)),
             mailbox,
             core,
-            fanout: Fanout::default(),
             state: Mutex::new(state),
             slot: Slot::new(),
         })
@@ -97,10 +98,6 @@ impl ToneGenerator {
 }
 
 impl Source for ToneGenerator {
-    fn source_id(&self) -> u64 {
-        self.id
-    }
-
     fn fanout(&self) -> &Fanout {
         &self.fanout
     }

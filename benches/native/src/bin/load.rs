@@ -5,7 +5,7 @@
 //! gets to read. What it costs and how late it sends is reported, so that a figure it spoiled can be told.
 //!
 //! Job: `calls`, `count` (frames a leg), `skip` (intervals at the start that do not count), `copied` (what arrives is what the
-//! other side sent, not converted). Says its `port`, hears the bridge's, then says `streaming`, `sent`, the result.
+//! other side sent, not converted), `alone` (callers only, who talk to each other: what they get is not what they sent). Says its `port`, hears the bridge's, then says `streaming`, `sent`, the result.
 
 use std::io::{self, ErrorKind, IoSliceMut, Write};
 use std::net::{TcpListener, TcpStream};
@@ -33,6 +33,8 @@ const HANDSHAKE: Duration = Duration::from_secs(20);
 /// Calls whose audio is listened to.
 const PROBES: usize = 5;
 const LATE: i64 = 100_000_000;
+/// Frames of silence that a conference sends at least after the last word.
+const AFTERWARDS: usize = 45;
 /// Start and stop are shorter, every media message is longer.
 const SHORTEST_MEDIA: usize = 260;
 const READ: usize = 64 * 1024;
@@ -61,6 +63,8 @@ struct Load {
     /// What callers and agents get.
     formats: [Format; 2],
     count: usize,
+    /// Frames that each leg should get at least.
+    expected: usize,
     poll: Epoll,
     room: Vec<u8>,
     control: Vec<u8>,
@@ -73,6 +77,7 @@ fn main() -> io::Result<()> {
     let count = harness::number(&job, "count")? as usize;
     let skip = harness::number(&job, "skip")? as usize;
     let copied = job["copied"] == true;
+    let alone = job["alone"] == true;
     harness::many_files()?;
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     harness::say(&json!({"port": listener.local_addr()?.port()}));
@@ -81,6 +86,7 @@ fn main() -> io::Result<()> {
         streams: [Format::Ulaw.stream(count, Some(MASK)), Format::Pcm16.stream(count, None)],
         formats: if copied { [Format::Pcm16, Format::Ulaw] } else { [Format::Ulaw, Format::Pcm16] },
         count,
+        expected: if alone { count + AFTERWARDS } else { count },
         poll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
         room: vec![0; READ],
         control: nix::cmsg_space!(TimeSpec),
@@ -89,7 +95,11 @@ fn main() -> io::Result<()> {
     let Some(bridge) = harness::hear()? else { return Ok(()) };
     let port = harness::number(&bridge, "port")? as u16;
     for call in 0..calls {
-        load.connect(&listener, port, call < PROBES)?;
+        if alone {
+            load.join(port)?;
+        } else {
+            load.connect(&listener, port, call < PROBES)?;
+        }
     }
     load.listen(SETTLE)?;
     harness::say(&json!({"streaming": true}));
@@ -122,31 +132,43 @@ impl Load {
         let request = websocket::read_request(&agent)?;
         websocket::answer(&agent, &request)?;
         websocket::finish(&caller)?;
-        for (side, socket) in [caller, agent].into_iter().enumerate() {
-            socket.set_nonblocking(true)?;
-            socket.set_nodelay(true)?;
-            setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
-            let events = EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET;
-            self.poll.add(&socket, EpollEvent::new(events, self.legs.len() as u64))?;
-            self.legs.push(Leg {
-                socket,
-                side,
-                pending: Vec::new(),
-                rest: Vec::new(),
-                closed: false,
-                media: 0,
-                sent_at: Vec::with_capacity(self.count),
-                arrivals: Vec::with_capacity(self.count),
-                probe: probe.then(Listener::default),
-            });
-        }
+        self.add(caller, 0, probe)?;
+        self.add(agent, 1, probe)
+    }
+
+    /// A caller without an agent.
+    fn join(&mut self, port: u16) -> io::Result<()> {
+        let caller = TcpStream::connect(("127.0.0.1", port))?;
+        caller.set_read_timeout(Some(HANDSHAKE))?;
+        websocket::request(&caller, port)?;
+        websocket::finish(&caller)?;
+        self.add(caller, 0, false)
+    }
+
+    fn add(&mut self, socket: TcpStream, side: usize, probe: bool) -> io::Result<()> {
+        socket.set_nonblocking(true)?;
+        socket.set_nodelay(true)?;
+        setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
+        let events = EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET;
+        self.poll.add(&socket, EpollEvent::new(events, self.legs.len() as u64))?;
+        self.legs.push(Leg {
+            socket,
+            side,
+            pending: Vec::new(),
+            rest: Vec::new(),
+            closed: false,
+            media: 0,
+            sent_at: Vec::with_capacity(self.count),
+            arrivals: Vec::with_capacity(self.expected),
+            probe: probe.then(Listener::default),
+        });
         Ok(())
     }
 
     /// Only receives for a while; ends early when all that was sent is back.
     fn listen(&mut self, time: Duration) -> io::Result<()> {
         let until = Instant::now() + time;
-        while Instant::now() < until && !self.legs.iter().all(|leg| leg.media >= self.count) {
+        while Instant::now() < until && !self.legs.iter().all(|leg| leg.media >= self.expected) {
             self.receive(10)?;
             for leg in &mut self.legs {
                 leg.send(&[]);
@@ -229,8 +251,8 @@ impl Load {
         json!({
             "sent": self.legs.len() * self.count,
             "received": sum(&|leg| leg.media),
-            "lost": sum(&|leg| self.count.saturating_sub(leg.media)),
-            "extra": sum(&|leg| leg.media.saturating_sub(self.count)),
+            "lost": sum(&|leg| self.expected.saturating_sub(leg.media)),
+            "extra": sum(&|leg| leg.media.saturating_sub(self.expected)),
             "late": late,
             "closed": sum(&|leg| usize::from(leg.closed)),
             "deviation": percentiles(&deviations),

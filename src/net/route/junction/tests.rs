@@ -21,6 +21,10 @@ impl MediaSink for Ear {
         8000
     }
 
+    fn is_closed(&self) -> bool {
+        false
+    }
+
     fn frame(&self, from: u64, now: Instant, pcm: &[i16]) -> bool {
         lock(&self.heard).push((from, now, pcm.to_vec()));
         true
@@ -151,14 +155,14 @@ fn both_may_end_at_once_and_leave_nothing_behind() {
         bench.give(1, 20 * n, i16::MAX);
         bench.give(2, 20 * n + 1, i16::MAX);
     }
-    assert!(bench.junction.figures(2).mixed);
+    assert!(lock(&bench.junction.state).figures(2).mixed);
     bench.junction.leave(1);
     bench.junction.leave(2);
     bench.until(1000);
     let heard = bench.heard();
     assert_eq!(heard.len(), 6);
     assert!(heard.iter().all(|(_, value)| *value == i16::MAX), "it saturates");
-    assert_eq!(bench.junction.figures(2), PortFigures::default());
+    assert_eq!(lock(&bench.junction.state).figures(2), PortFigures::default());
     let state = lock(&bench.junction.state);
     assert!(state.ports.is_empty() && state.next.is_none());
 }
@@ -170,7 +174,7 @@ fn a_burst_is_bounded_and_counted() {
     for _ in 0..14 {
         bench.give(2, 1, 2);
     }
-    let figures = bench.junction.figures(2);
+    let figures = lock(&bench.junction.state).figures(2);
     assert_eq!((figures.waiting, figures.discarded, figures.played), (40, 16, 0));
 }
 

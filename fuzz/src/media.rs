@@ -11,6 +11,7 @@ use voxwire::{
         codec::Plain,
         encoding::Encoding,
         event::{self, MediaEvent, Parsed},
+        lead::Lead,
         opus::EncoderConfig,
         pcm::format::SampleFormat,
         samples_in,
@@ -115,6 +116,7 @@ fn config(choices: &mut Choices<'_>) -> StreamConfig {
         },
         playout_delay_max: choices.pick([None, Some(500 * MS), Some(Duration::ZERO)]),
         conceal: choices.pick([false, true]),
+        lead: Lead::default(),
     }
 }
 

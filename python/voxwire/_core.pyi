@@ -257,8 +257,10 @@ class Connection:
     def release(self, cost: int) -> None:
         """Gives back what kept messages cost; reading goes on below the low-water mark."""
 
-    def take_over(self, unhandled: int) -> None:
-        """Not started yet, it takes the place of a lost connection: what of its messages is not released yet counts here."""
+    def take_over(self, lost: Connection, unhandled: int) -> None:
+        """Not started yet, it takes the place of a lost connection: what of its messages is not released yet counts here,
+        and what was paused stays so.
+        """
 
     def request_drain(self) -> bool:
         """True: nothing is pending. False: on_drained will be called once, or on_close before that."""
@@ -279,6 +281,9 @@ class Connection:
 
     def buffered_media(self, tag: str | None) -> float:
         """Milliseconds of incoming audio that wait to be played: of one tag or (None) of the tag that has most."""
+
+    def pause_media(self, tag: str | None, paused: bool) -> None:
+        """Pauses incoming audio of one tag or (None) all, later streams too; or has it go on."""
 
     def mark_media(self, tag: str | None, identity: int) -> None:
         """Marks the end of incoming audio of one tag or (None) of all: on_mark brings `identity` back. Raises InvalidState."""
@@ -484,8 +489,8 @@ class Player:
 class AudioUnit:
     """PCM (s16le, mono) between a route and Python."""
 
-    def __new__(cls, bridge: LoopBridge, sink: UnitSink, rate: int, buffer: float) -> AudioUnit:
-        """`buffer`: bound of each direction in seconds."""
+    def __new__(cls, bridge: LoopBridge, sink: UnitSink, rate: int, buffer: float, lead: float) -> AudioUnit:
+        """`buffer`: bound of each direction in seconds; `lead`: seconds. Raises InvalidParameter."""
 
     def read(self) -> bytes | None:
         """The next frame (20 ms) routed to this unit, or None when there is none yet."""
@@ -499,6 +504,8 @@ class AudioUnit:
         """Marks the end of what was written: a route to a WebSocket sends `stop` after the last frame."""
 
     def clear(self) -> float: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
     def mark(self, identity: int) -> None:
         """Marks the end of what was written: on_mark brings `identity` back. Raises InvalidState."""
 
@@ -509,6 +516,10 @@ class AudioUnit:
     @property
     def queued(self) -> float:
         """Milliseconds written and not yet played."""
+
+    @property
+    def ahead(self) -> float:
+        """Milliseconds that left ahead of real time."""
 
     @property
     def readable(self) -> float:

@@ -259,7 +259,7 @@ class Link(Hearing):
             return
         past = WebSocketStatistics.of(lost.statistics())
         self._past = past if self._past is None else self._past.plus(past)
-        self._connection.take_over(self._inbox.held)
+        self._connection.take_over(lost, self._inbox.held)
         websocket = cast("WebSocket", self)
         for route in list(websocket._linked()):
             if route.source is websocket:

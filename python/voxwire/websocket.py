@@ -271,6 +271,21 @@ class WebSocket(Link, MediaSource):
         """Answer how many milliseconds of received audio wait to be played: of one tag, or of the tag that has most."""
         return self._connection.buffered_media(tag_of(parameters, options))
 
+    def pauseMedia(self, parameters: TagParameters | None = None, **options: Unpack[TagParameters]) -> None:
+        """Stop playing what is received, of one tag or of all, until `resumeMedia`; streams that start later are paused, too.
+
+        What comes meanwhile waits, up to `playout_buffer`; beyond it is discarded (MEDIA_DISCARDED). Silence does not count:
+        MEDIA_ENDED fires during a pause only for a stream that was stopped and has nothing left to play.
+        """
+        self._connection.pause_media(tag_of(parameters, options), True)
+
+    def resumeMedia(self, parameters: TagParameters | None = None, **options: Unpack[TagParameters]) -> None:
+        """Go on where `pauseMedia` stopped, of one tag or of all; it is heard with the next frame.
+
+        What waits is that much behind; `clearMediaBuffer` before it goes on with what comes next.
+        """
+        self._connection.pause_media(tag_of(parameters, options), False)
+
     def mark(self, name: str, tag: str | None = None) -> asyncio.Future[bool]:
         """Mark the end of the audio that was received and not played yet, of one tag or of all.
 

@@ -87,6 +87,12 @@ impl Delay {
         self.waited = self.waited.saturating_add(ns(time));
     }
 
+    /// Playing was paused on request: what was seen before says nothing about what is buffered now.
+    pub fn paused(&mut self) {
+        self.looks.clear();
+        (self.look, self.last, self.schedule, self.astray) = (None, None, None, 0);
+    }
+
     /// Missing chunks were passed over, so that much of the waiting was no delay.
     pub fn passed_over(&mut self, time: Duration) {
         self.waited = self.waited.saturating_sub(ns(time));

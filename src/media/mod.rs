@@ -12,6 +12,7 @@ pub mod event;
 pub mod feed;
 pub mod g711;
 pub mod g722;
+pub mod lead;
 pub mod level;
 pub mod mixer;
 pub mod ogg;

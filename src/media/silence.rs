@@ -56,6 +56,11 @@ impl SilenceClock {
         self.since = None;
     }
 
+    /// So much time does not count.
+    pub fn postpone(&mut self, by: Duration) {
+        self.since = self.since.map(|since| since + by);
+    }
+
     /// When the silence will have lasted long enough; `None` while the clock stands, and for a
     /// duration beyond all time.
     pub fn deadline(&self) -> Option<Instant> {

@@ -15,6 +15,7 @@ use super::silence::SilenceClock;
 use super::supply::Supply;
 
 mod marks;
+mod pause;
 mod play;
 mod report;
 
@@ -75,6 +76,8 @@ pub struct Stream {
     /// Less than a frame was there when it was due, and has been given one frame more.
     waited: bool,
     sender: Sender,
+    /// Since when nothing is to be played.
+    paused: Option<Instant>,
     marks: Marks,
     /// Between `Started` and `Ended`.
     started: bool,
@@ -131,6 +134,7 @@ impl Stream {
             tell: None,
             waited: false,
             sender: Sender::Open,
+            paused: None,
             marks: Marks::default(),
             started: false,
             samples: 0,
@@ -163,15 +167,15 @@ impl Stream {
         self.supply.playout().buffered_duration()
     }
 
-    /// When the frame that was played last began to sound.
-    pub fn sounding_since(&self) -> Option<Instant> {
-        self.last_end.and_then(|end| end.checked_sub(self.config.frame))
+    /// When all that was played so far has been heard.
+    pub fn heard_until(&self) -> Option<Instant> {
+        self.last_end
     }
 
-    /// It plays after `before`, which is over: not while the last frame of that is still heard.
-    pub fn follow(&mut self, before: &Self) {
-        self.last_end = self.last_end.max(before.last_end);
-        self.due = self.due.max(self.due.and(before.last_end));
+    /// It plays after another one, which is heard until `end`.
+    pub fn follow(&mut self, end: Option<Instant>) {
+        self.last_end = self.last_end.max(end);
+        self.due = self.due.max(self.due.and(end));
     }
 
     /// True between `Started` and `Ended`.
@@ -218,7 +222,7 @@ impl Stream {
             let place = self.supply.playout().buffered() - pushed.accepted - pushed.behind;
             self.marks.inserted(place, pushed.accepted);
         }
-        if pushed.accepted > 0 || (self.due.is_none() && !self.supply.is_dry()) {
+        if self.paused.is_none() && (pushed.accepted > 0 || (self.due.is_none() && !self.supply.is_dry())) {
             self.plan(now);
         }
         Ok(pushed)
@@ -306,9 +310,19 @@ impl Stream {
         }
     }
 
+    /// When silence ends the audio. The clock stands while the stream is paused.
+    fn silence(&self) -> Option<Instant> {
+        self.silence.deadline().filter(|_| self.paused.is_none())
+    }
+
     /// When [`tick`](Self::tick) is to be called next; `None` until something comes in.
     pub fn next_deadline(&self) -> Option<Instant> {
-        [self.due, self.silence.deadline(), self.tell, self.marks.deadline()].into_iter().flatten().min()
+        [self.next_frame(), self.marks.deadline()].into_iter().flatten().min()
+    }
+
+    /// As [`next_deadline`](Self::next_deadline), without the marks.
+    pub fn next_frame(&self) -> Option<Instant> {
+        [self.opens(), self.silence(), self.tell].into_iter().flatten().min()
     }
 
     /// Does what was due first, if its time has come. `frame` is cleared, and filled with exactly
@@ -318,23 +332,22 @@ impl Stream {
     /// future. A late one catches up on the same time grid unless it is later than [`CATCH_UP`].
     pub fn tick(&mut self, now: Instant, frame: &mut Vec<i16>) -> Tick {
         frame.clear();
-        let last = self.is_stopping() && self.supply.is_dry() && self.due.is_some_and(|due| due <= now);
+        let last = self.is_stopping() && self.supply.is_dry() && self.opens().is_some_and(|at| at <= now);
         if self.tell.is_some_and(|at| at <= now || last)
             && let Some(duration) = self.take_discarded()
         {
             return Tick { event: Some(StreamEvent::Discarded { duration }), ..Tick::default() };
         }
-        let due = self.due.map(|due| {
+        let due = self.playable().map(|due| {
             let late = now.saturating_duration_since(due);
             if late >= CATCH_UP { now } else { due }
         });
-        let silence = self.silence.deadline();
-        if let Some(expiry) = silence.filter(|&expiry| expiry <= now)
+        if let Some(expiry) = self.silence().filter(|&expiry| expiry <= now)
             && due.is_none_or(|due| expiry <= due)
         {
             return self.end_by_silence();
         }
-        match due.filter(|&due| due <= now) {
+        match due.filter(|_| self.opens().is_some_and(|at| at <= now)) {
             Some(due) => self.play(due, frame),
             None => Tick::default(),
         }

@@ -190,6 +190,13 @@ impl Supply {
         }
     }
 
+    /// Playing was paused by the application: what is buffered since is neither lateness nor the sender's lead.
+    pub fn paused(&mut self) {
+        if let Some(delay) = &mut self.delay {
+            delay.paused();
+        }
+    }
+
     /// Appends a frame of `count` samples, or less when there is not enough; answers how many are the sender's, those
     /// before and after a cut or a correction counted as one.
     pub fn frame(&mut self, count: usize, out: &mut Vec<i16>) -> usize {

@@ -221,8 +221,12 @@ impl Connection {
     }
 
     /// This connection takes the place of one that was lost: what the application has not handled of its messages counts
-    /// here, so that however often a connection is lost, no more waits than `receive_buffer`.
-    pub fn take_over(&self, unhandled: usize) {
+    /// here, so that however often a connection is lost, no more waits than `receive_buffer`. What was paused stays so.
+    pub fn take_over(&self, lost: &Self, unhandled: usize) {
+        if let (Some(streams), Some(before)) = (&self.streams, &lost.streams) {
+            let pauses = lock(before).pauses().clone();
+            lock(streams).take_over(pauses);
+        }
         self.again.store(true, Ordering::Release);
         self.charge(unhandled);
     }

@@ -120,8 +120,8 @@ impl PyConnection {
         Ok(())
     }
 
-    fn take_over(&self, py: Python<'_>, unhandled: usize) -> PyResult<()> {
-        self.get(py)?.take_over(unhandled);
+    fn take_over(&self, py: Python<'_>, lost: &Self, unhandled: usize) -> PyResult<()> {
+        self.get(py)?.take_over(lost.get(py)?, unhandled);
         Ok(())
     }
 
@@ -150,6 +150,11 @@ impl PyConnection {
 
     fn clear_media(&self, py: Python<'_>, tag: Option<&str>) -> PyResult<f64> {
         Ok(self.get(py)?.clear_media(tag).as_secs_f64() * 1000.0)
+    }
+
+    fn pause_media(&self, py: Python<'_>, tag: Option<&str>, paused: bool) -> PyResult<()> {
+        self.get(py)?.pause_media(tag, paused);
+        Ok(())
     }
 
     fn mark_media(&self, py: Python<'_>, tag: Option<&str>, identity: u64) -> PyResult<()> {

@@ -79,7 +79,7 @@ pub(super) fn route(py: Python<'_>, source: &RouteError) -> PyErr {
 
 pub(super) fn audio_unit(py: Python<'_>, source: &AudioUnitError) -> PyErr {
     match source {
-        AudioUnitError::Rate(_) => plain(py, "InvalidParameter", source),
+        AudioUnitError::Rate(_) | AudioUnitError::Lead(_) => plain(py, "InvalidParameter", source),
         AudioUnitError::Full { .. } => plain(py, "MediaBufferFull", source),
         AudioUnitError::Marks(_) | AudioUnitError::Closed => plain(py, "InvalidState", source),
     }

@@ -12,8 +12,10 @@ use crate::media::scratch;
 use crate::media::stream::{Reached, Stream, StreamConfig, StreamEvent};
 
 mod marks;
+mod pauses;
 
 use marks::Marks;
+pub use pauses::Pauses;
 
 /// Bounds and timing of the streams of one connection.
 #[derive(Debug, Clone, Copy)]
@@ -125,6 +127,7 @@ pub struct Streams {
     /// Any time of the grid on which several streams are ticked together, so that they can be mixed.
     grid: Option<Instant>,
     marks: Marks,
+    pauses: Pauses,
     past: StreamsCounters,
 }
 
@@ -175,6 +178,7 @@ impl Streams {
             next_key: 0,
             grid: None,
             marks: Marks::default(),
+            pauses: Pauses::default(),
             past: StreamsCounters::default(),
         }
     }
@@ -210,7 +214,10 @@ impl Streams {
             Channels::Mono => Stream::new,
             Channels::Stereo => Stream::mixing,
         };
-        let stream = make(tag.to_owned(), encoding, custom, self.config.stream);
+        let mut stream = make(tag.to_owned(), encoding, custom, self.config.stream);
+        if self.pauses.of(tag) {
+            stream.pause(now);
+        }
         self.entries.push(Entry { key: self.next_key, stream });
         Ok(Applied::Audio)
     }
@@ -262,7 +269,7 @@ impl Streams {
                 let entry = self.entries.remove(index);
                 let mut later = self.entries.iter_mut().map(|entry| &mut entry.stream);
                 if let Some(next) = later.find(|stream| stream.tag() == entry.stream.tag()) {
-                    next.follow(&entry.stream);
+                    next.follow(entry.stream.heard_until());
                 }
                 self.let_go(entry, out);
             } else {
@@ -292,7 +299,7 @@ impl Streams {
 
     /// A stream is over.
     fn let_go(&mut self, mut entry: Entry, out: &mut impl FnMut(Output<'_>)) {
-        while let Some(part) = entry.stream.take_last_mark() {
+        while let Some((_, part)) = entry.stream.take_last_mark() {
             self.marks.reached(part).into_iter().for_each(|mark| out(Output::Mark(mark)));
         }
         self.past.add(&entry.stream);

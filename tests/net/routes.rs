@@ -128,7 +128,8 @@ fn two_streams_of_one_source_are_mixed() {
 #[test]
 fn audio_may_go_in_circles() {
     let [a, b] = [(); 2].map(|()| Pair::with(plain(), Options::default()));
-    let unit = AudioUnit::new(core().expect("a core"), Inbox::new().mailbox(), 8000, PATIENCE).expect("a unit");
+    let unit = AudioUnit::new(core().expect("a core"), Inbox::new().mailbox(), 8000, PATIENCE, Duration::ZERO)
+        .expect("a unit");
     for (from, to) in [(&a, &b), (&b, &a)] {
         from.server.route(Sink::Socket(to.server.clone()), params(PCM)).expect("a route");
         from.server.route(Sink::Unit(unit.clone()), params(PCM)).expect("a route");

@@ -32,17 +32,19 @@ class AudioUnit(Unit, MediaSource, EventTarget):
 
     onmark = OnHandler[AudioUnitMarkEvent](AudioUnitEvents.MARK)
 
-    def __init__(self, rate: int = 16000, buffer: float = 10.0) -> None:
+    def __init__(self, rate: int = 16000, buffer: float = 10.0, lead: float = 0.0) -> None:
         """`rate` in Hz: 8000, 16000, 24000, 32000, 44100 or 48000; `buffer` bounds each direction, in seconds.
 
-        When nobody reads, the oldest audio is discarded (`discarded`).
+        When nobody reads, the oldest audio is discarded (`discarded`). `lead`, in seconds and at most 10, lets what is
+        written be sent so much ahead of real time: for a far side that buffers, so that it rides over a stalled network.
+        What was sent ahead (`ahead`) cannot be cleared or paused here. Raises InvalidParameter.
         """
         super().__init__()
         EventTarget.__init__(self)
         self._marks = Marks()
         self._reports.on_mark = self._on_mark
         self._rate = rate
-        self._unit = _core.AudioUnit(self._bridge, self._reports, rate, float(buffer))
+        self._unit = _core.AudioUnit(self._bridge, self._reports, rate, float(buffer), float(lead))
 
     def _sink(self) -> _core.MediaSink:
         return self._unit
@@ -60,8 +62,13 @@ class AudioUnit(Unit, MediaSource, EventTarget):
 
     @property
     def queued(self) -> float:
-        """Milliseconds written and not played yet."""
+        """Milliseconds written and not sent yet."""
         return self._unit.queued
+
+    @property
+    def ahead(self) -> float:
+        """Milliseconds sent ahead of real time (`lead`): the far side has them, and has not played them."""
+        return self._unit.ahead
 
     @property
     def readable(self) -> float:
@@ -99,6 +106,14 @@ class AudioUnit(Unit, MediaSource, EventTarget):
     def clear(self) -> float:
         """Drop what is queued, at once; answers the milliseconds dropped."""
         return self._unit.clear()
+
+    def pause(self) -> None:
+        """Send nothing until `resume`; what is written meanwhile is queued."""
+        self._unit.pause()
+
+    def resume(self) -> None:
+        """Go on where `pause` stopped."""
+        self._unit.resume()
 
     def mark(self, name: str = "") -> asyncio.Future[bool]:
         """Mark the end of what was written: when all before it has been played the MARK event fires, and what this returns

@@ -75,7 +75,7 @@ impl Bench {
 }
 
 fn bench() -> Bench {
-    Bench::new(Feed::new(RATE, ms(10_000)))
+    Bench::new(Feed::new(RATE, ms(10_000), Lead::default()))
 }
 
 #[test]
@@ -202,5 +202,137 @@ proptest! {
         for pair in frames.windows(2) {
             prop_assert!(pair[1].0 >= pair[0].0 + 20, "{:?}", pair);
         }
+    }
+}
+
+fn leading(lead: u64) -> Bench {
+    Bench::new(Feed::new(RATE, ms(10_000), Lead::new(ms(lead)).unwrap()))
+}
+
+#[test]
+fn a_feed_is_paused_and_resumed_over_its_utterances() {
+    let mut bench = bench();
+    bench.write(1, 2 * FRAME);
+    bench.feed.end(bench.now);
+    bench.write(2, FRAME);
+    bench.run(10);
+    bench.feed.pause(bench.now);
+    bench.feed.end(bench.now);
+    bench.write(3, FRAME);
+    bench.run(1000);
+    assert_eq!(bench.frames(), [(0, 1)]);
+    assert_eq!(bench.feed.queued(), ms(60));
+    bench.feed.resume(bench.now);
+    bench.run(5000);
+    assert_eq!(bench.frames(), [(0, 1), (1000, 1), (1020, 2), (1040, 3)]);
+}
+
+#[test]
+fn frames_come_out_ahead_up_to_the_lead_and_then_in_real_time() {
+    let mut bench = leading(100);
+    bench.write(5, 20 * FRAME);
+    bench.run(0);
+    assert_eq!(bench.frames().len(), 6, "100 ms and the frame that is heard now");
+    assert_eq!(bench.feed.ahead(bench.now), ms(100));
+    assert_eq!(bench.feed.queued(), ms(280));
+    bench.run(150);
+    assert_eq!(bench.frames().len(), 13);
+    bench.run(10_000);
+    let heard: Vec<u64> = bench.log.iter().map(|e| if let Frame(_, heard, ..) = e { *heard } else { 0 }).collect();
+    assert_eq!(heard, (0..20).map(|n| n * 20).collect::<Vec<_>>(), "each with the time at which it is heard");
+    assert_eq!(bench.feed.ahead(bench.now), Duration::ZERO);
+    // After it has run dry it is filled up again.
+    bench.write(6, 20 * FRAME);
+    bench.run(10_000);
+    assert_eq!(bench.frames().len(), 26);
+}
+
+#[test]
+fn what_is_no_whole_frame_is_not_sent_ahead() {
+    let mut bench = leading(1000);
+    for _ in 0..20 {
+        bench.write(5, FRAME / 2 + 2);
+        bench.run(0);
+    }
+    let padded = bench.log.iter().filter(|entry| matches!(entry, Frame(.., last) if *last != 5)).count();
+    assert_eq!((bench.frames().len(), padded), (10, 0), "no gap inside");
+    bench.run(5000);
+    assert_eq!(bench.frames().len(), 11, "the rest, in its time");
+}
+
+#[test]
+fn marks_and_clear_tell_what_they_can_of_audio_that_is_ahead() {
+    let mut bench = leading(200);
+    bench.write(1, 5 * FRAME);
+    bench.feed.mark(bench.now, 1).unwrap();
+    bench.feed.end(bench.now);
+    bench.write(2, 20 * FRAME);
+    bench.feed.mark(bench.now, 2).unwrap();
+    bench.run(40);
+    assert_eq!(bench.frames().len(), 13);
+    assert_eq!(bench.feed.clear(bench.now), ms(240), "what has come out cannot be cleared");
+    assert_eq!(bench.feed.ahead(bench.now), ms(200));
+    bench.write(3, FRAME);
+    bench.feed.mark(bench.now, 3).unwrap();
+    bench.run(10_000);
+    let marks: Vec<_> = bench.log.iter().filter(|entry| matches!(entry, Marked(..))).cloned().collect();
+    assert_eq!(marks, [Marked(100, 1, true), Marked(100, 2, false), Marked(280, 3, true)]);
+    assert_eq!(
+        bench.log.iter().find(|entry| matches!(entry, Over(..))),
+        Some(&Over(0, 1)),
+        "told as soon as it is sent"
+    );
+    assert_eq!(bench.frames().last(), Some(&(60, 3)), "in the lead's time");
+}
+
+#[test]
+fn what_is_ahead_at_the_end_of_an_utterance_counts_for_the_next() {
+    let mut bench = leading(100);
+    bench.write(1, 3 * FRAME);
+    bench.feed.end(bench.now);
+    bench.run(10);
+    bench.write(2, 10 * FRAME);
+    bench.run(10);
+    assert_eq!(bench.frames().len(), 6, "no more than 100 ms ahead");
+    assert_eq!(bench.feed.mark(bench.now, 1), Ok(true));
+    bench.run(10_000);
+    assert!(bench.log.contains(&Marked(260, 1, true)));
+}
+
+proptest! {
+    #[test]
+    fn no_frame_is_ever_further_ahead_than_the_lead(
+        lead in 0..2000u64, steps in prop::collection::vec((0..5u8, 1..400u64), 1..60)
+    ) {
+        let mut bench = leading(lead);
+        let mut pushed = 0;
+        for (step, size) in steps {
+            let at = (bench.now - bench.zero).as_millis() as u64;
+            match step {
+                0 | 1 => {
+                    bench.write(9, 2 * size as usize);
+                    pushed += size;
+                }
+                2 => bench.feed.end(bench.now),
+                3 => {
+                    bench.feed.pause(bench.now);
+                    bench.run(at + size / 4);
+                    bench.feed.resume(bench.now);
+                }
+                _ => bench.run(at + size),
+            }
+            prop_assert!(bench.feed.ahead(bench.now) <= ms(lead));
+        }
+        bench.run(1_000_000);
+        let mut before = None;
+        for entry in &bench.log {
+            let Frame(at, heard, ..) = *entry else { continue };
+            prop_assert!(heard >= at && heard <= at + lead, "{:?} with {} ms", entry, lead);
+            // One after the other, as heard.
+            prop_assert!(before.is_none_or(|before| heard >= before + 20), "{:?} after {:?}", entry, before);
+            before = Some(heard);
+        }
+        prop_assert_eq!(bench.feed.queued(), Duration::ZERO);
+        prop_assert!(bench.frames().len() as u64 >= pushed / 160);
     }
 }

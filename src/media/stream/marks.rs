@@ -93,11 +93,12 @@ impl Stream {
         Some(reached)
     }
 
-    /// The next of all marks there are: the stream is over, and what has not been played will not be.
-    pub fn take_last_mark(&mut self) -> Option<Reached> {
+    /// The next of all marks there are, and when it is reached: the stream is over, and what has not been played will not
+    /// be.
+    pub fn take_last_mark(&mut self) -> Option<(Option<Instant>, Reached)> {
         match self.marks.passed.pop_front() {
-            Some((_, reached)) => Some(reached),
-            None => self.marks.waiting.pop_front().map(|(id, _)| Reached { id, played: false }),
+            Some((at, reached)) => Some((Some(at), reached)),
+            None => self.marks.waiting.pop_front().map(|(id, _)| (None, Reached { id, played: false })),
         }
     }
 }

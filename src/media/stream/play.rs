@@ -51,8 +51,8 @@ impl Stream {
             }
             frame.resize(self.frame_samples, 0);
         }
-        let first = self.last_end.is_none();
         let end = due + self.config.frame;
+        let first = self.audio_end.is_none();
         self.audio_end = Some(match filled.cmp(&self.frame_samples) {
             Ordering::Less => due + duration_of(filled as u64, self.encoding.sample_rate()),
             _ => end,

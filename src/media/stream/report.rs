@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::media::lead::Lead;
 use crate::media::silence::SilenceConfig;
 
 /// How one stream is played.
@@ -21,6 +22,8 @@ pub struct StreamConfig {
     pub conceal: bool,
     /// What counts as silence.
     pub silence: SilenceConfig,
+    /// How far ahead of real time frames are handed out. Default not at all.
+    pub lead: Lead,
 }
 
 impl Default for StreamConfig {
@@ -32,6 +35,7 @@ impl Default for StreamConfig {
             max_buffered: Duration::from_secs(10),
             conceal: true,
             silence: SilenceConfig::default(),
+            lead: Lead::default(),
         }
     }
 }

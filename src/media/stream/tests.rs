@@ -1,11 +1,13 @@
 //! The stream against a stepped clock: pacing, events, silence, underruns, bounds.
 
 mod marks;
+mod pause;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::media::codec::Plain;
+use crate::media::lead::Lead;
 use crate::media::pcm::format::{PartialSample, SampleFormat};
 use crate::media::silence::SilenceConfig;
 
@@ -600,6 +602,7 @@ fn wild_configurations_do_no_harm() {
             max_buffered: Duration::MAX,
             conceal: true,
             silence: SilenceConfig { duration, threshold_dbfs: Some(f32::NAN) },
+            lead: Lead::default(),
         });
         bench.push(1000, FRAME);
         bench.run(100);

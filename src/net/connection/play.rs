@@ -26,6 +26,16 @@ impl Connection {
         dropped
     }
 
+    /// Pauses incoming audio, of one tag or all, or has it go on.
+    pub fn pause_media(self: &Arc<Self>, tag: Option<&str>, paused: bool) {
+        let Some(streams) = &self.streams else { return };
+        let mut streams = lock(streams);
+        streams.pause(Instant::now(), tag, paused);
+        let deadline = streams.next_deadline();
+        drop(streams);
+        self.schedule(deadline);
+    }
+
     /// Marks the end of the incoming audio that is buffered: of one tag, or of all. `Notice::Mark` brings the id back.
     pub fn mark_media(self: &Arc<Self>, tag: Option<&str>, id: u64) -> Result<(), TooManyMarks> {
         let now = Instant::now();

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::media::feed::{Feed, Output};
+use crate::media::lead::{Lead, LeadTooLong};
 use crate::media::resample::{Resampler, UnsupportedRate};
 use crate::media::stream::{Reached, TooManyMarks};
 
@@ -20,6 +21,9 @@ pub enum AudioUnitError {
     /// The rate cannot be converted.
     #[error(transparent)]
     Rate(#[from] UnsupportedRate),
+    /// Too far ahead.
+    #[error(transparent)]
+    Lead(#[from] LeadTooLong),
     /// The playout buffer would be over its bound.
     #[error(
         "audio buffer is full: {queued} ms wait, {new} ms more would exceed buffer = {limit} ms; await drain() first"
@@ -71,15 +75,16 @@ struct Outgoing {
 }
 
 impl AudioUnit {
-    /// A unit of this rate; `limit` bounds each direction.
+    /// A unit of this rate; `limit` bounds each direction. What is written leaves up to `lead` ahead of real time.
     pub fn new(
         core: Arc<Core>,
         mailbox: Arc<dyn Mailbox>,
         rate: u32,
         limit: Duration,
+        lead: Duration,
     ) -> Result<Arc<Self>, AudioUnitError> {
         Resampler::new(rate, 8000)?;
-        let feed = Feed::new(rate, limit);
+        let feed = Feed::new(rate, limit, Lead::new(lead)?);
         let id = core.next_id();
         Ok(Arc::new(Self {
             id,
@@ -163,7 +168,24 @@ impl AudioUnit {
         Ok(())
     }
 
-    /// How much was written and not played.
+    /// Nothing of what was written leaves until `resume`.
+    pub fn pause(&self) {
+        lock(&self.outgoing).feed.pause(Instant::now());
+    }
+
+    /// What was written leaves again.
+    pub fn resume(self: &Arc<Self>) {
+        let mut outgoing = lock(&self.outgoing);
+        outgoing.feed.resume(Instant::now());
+        self.schedule(outgoing);
+    }
+
+    /// How much has left ahead of real time.
+    pub fn ahead(&self) -> Duration {
+        lock(&self.outgoing).feed.ahead(Instant::now())
+    }
+
+    /// How much was written and has not left.
     pub fn queued(&self) -> Duration {
         lock(&self.outgoing).feed.queued()
     }

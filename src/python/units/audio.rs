@@ -20,10 +20,11 @@ pub(in crate::python) struct PyAudioUnit(pub(in crate::python) Handle<AudioUnit>
 #[pymethods]
 impl PyAudioUnit {
     #[new]
-    fn new(py: Python<'_>, bridge: &LoopBridge, sink: Py<PyAny>, rate: u32, buffer: f64) -> PyResult<Self> {
+    fn new(py: Python<'_>, bridge: &LoopBridge, sink: Py<PyAny>, rate: u32, buffer: f64, lead: f64) -> PyResult<Self> {
         let mailbox = bridge.mailbox(py)?;
         let limit = seconds(py, "buffer", buffer)?;
-        let unit = AudioUnit::new(core()?, mailbox, rate, limit).map_err(|e| errors::audio_unit(py, &e))?;
+        let lead = seconds(py, "lead", lead)?;
+        let unit = AudioUnit::new(core()?, mailbox, rate, limit, lead).map_err(|e| errors::audio_unit(py, &e))?;
         bridge.register(unit.id(), sink, What::Other);
         Ok(Self(Handle::new(unit)))
     }
@@ -49,6 +50,16 @@ impl PyAudioUnit {
         Ok(self.0.get(py)?.clear().as_secs_f64() * MS)
     }
 
+    fn pause(&self, py: Python<'_>) -> PyResult<()> {
+        self.0.get(py)?.pause();
+        Ok(())
+    }
+
+    fn resume(&self, py: Python<'_>) -> PyResult<()> {
+        self.0.get(py)?.resume();
+        Ok(())
+    }
+
     fn mark(&self, py: Python<'_>, identity: u64) -> PyResult<()> {
         self.0.get(py)?.mark(identity).map_err(|e| errors::audio_unit(py, &e))
     }
@@ -65,6 +76,11 @@ impl PyAudioUnit {
     #[getter]
     fn queued(&self, py: Python<'_>) -> PyResult<f64> {
         Ok(self.0.get(py)?.queued().as_secs_f64() * MS)
+    }
+
+    #[getter]
+    fn ahead(&self, py: Python<'_>) -> PyResult<f64> {
+        Ok(self.0.get(py)?.ahead().as_secs_f64() * MS)
     }
 
     #[getter]

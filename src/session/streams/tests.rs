@@ -269,3 +269,39 @@ fn marks_are_told_of_at_the_end_of_the_connection_and_bounded() {
     let expected: Vec<_> = (0..MAX_MARKS as u64).map(|id| Reached { id, played: false }).collect();
     assert_eq!(told, expected);
 }
+
+#[test]
+fn a_pause_is_of_a_tag_or_of_all_and_of_streams_that_start_later() {
+    let t0 = Instant::now();
+    let speak = |streams: &mut Streams, tag: &str| {
+        apply(streams, t0, &start(tag)).unwrap();
+        apply(streams, t0, &media(tag, 1)).unwrap();
+        apply(streams, t0, &media(tag, 2)).unwrap();
+    };
+    let frames = |streams: &mut Streams, until: u32| {
+        let mut log = play(streams, t0, t0 + until * MS);
+        log.retain(|(_, text)| text.starts_with("frame"));
+        log.into_iter().map(|(_, text)| text).collect::<Vec<_>>()
+    };
+    let stream = StreamConfig { conceal: false, ..StreamConfig::default() };
+    let config = StreamsConfig { stream, ..StreamsConfig::default() };
+    let mut streams = Streams::new(config);
+    speak(&mut streams, "a");
+    streams.pause(t0, Some("b"), true);
+    speak(&mut streams, "b");
+    assert_eq!(frames(&mut streams, 100), ["frame a 160"; 2]);
+    streams.pause(t0 + 100 * MS, None, true);
+    streams.pause(t0 + 100 * MS, Some("c"), false);
+    speak(&mut streams, "c");
+    speak(&mut streams, "d");
+    // (c plays late, and at once.)
+    assert_eq!(frames(&mut streams, 300), ["frame c 160"; 2]);
+    streams.pause(t0 + 300 * MS, Some("d"), false);
+    assert_eq!(frames(&mut streams, 500), ["frame d 160"; 2]);
+    let mut later = Streams::new(config);
+    later.take_over(streams.pauses().clone());
+    speak(&mut later, "b");
+    assert_eq!(frames(&mut later, 100), [""; 0]);
+    streams.pause(t0 + 500 * MS, None, false);
+    assert_eq!(frames(&mut streams, 700), ["frame b 160"; 2]);
+}

@@ -147,7 +147,8 @@ fn the_end_of_the_stream_reaches_what_is_left() {
     bench.run(25);
     bench.stream.abandon();
     let left: Vec<_> = std::iter::from_fn(|| bench.stream.take_last_mark()).collect();
-    assert_eq!(left, [Reached { id: 1, played: true }, Reached { id: 2, played: false }]);
+    let at = Some(bench.zero + ms(40));
+    assert_eq!(left, [(at, Reached { id: 1, played: true }), (None, Reached { id: 2, played: false })]);
 }
 
 proptest! {

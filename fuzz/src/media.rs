@@ -117,6 +117,8 @@ fn config(choices: &mut Choices<'_>) -> StreamConfig {
         playout_delay_max: choices.pick([None, Some(500 * MS), Some(Duration::ZERO)]),
         conceal: choices.pick([false, true]),
         lead: Lead::default(),
+        levels: false,
+        voice: None,
     }
 }
 
@@ -335,6 +337,7 @@ impl Told {
             }
             Output::Ended { tag, .. } => assert_eq!(self.started.insert((*tag).to_owned(), false), Some(true)),
             Output::Discarded { duration, .. } => assert!(!duration.is_zero(), "nothing was discarded"),
+            Output::Voice { .. } => panic!("nobody listens"),
             Output::Mark(mark) => {
                 let at = self.marks.iter().position(|id| *id == mark.id);
                 self.marks.remove(at.expect("a mark that waits"));

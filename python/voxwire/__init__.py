@@ -57,6 +57,8 @@ from .events import (
     OpenEvent,
     ReconnectingEvent,
     RouteEndedEvent,
+    SpeechEndedEvent,
+    SpeechStartedEvent,
     WebSocketEvent,
     WebSocketMediaInfo,
 )
@@ -83,6 +85,7 @@ from .server import WebSocketServer
 from .statistics import ProcessStatistics, WebSocketStatistics
 from .target import EventTarget
 from .tls import ServerTLSOptions, TLSOptions
+from .voice import VoiceActivity
 from .websocket import WebSocket
 
 __all__ = [
@@ -143,6 +146,8 @@ __all__ = [
     "SendBufferFull",
     "SendMediaParameters",
     "ServerTLSOptions",
+    "SpeechEndedEvent",
+    "SpeechStartedEvent",
     "TLSError",
     "TLSOptions",
     "TagParameters",
@@ -151,6 +156,7 @@ __all__ = [
     "ToneGenerator",
     "ToneStarted",
     "TransportError",
+    "VoiceActivity",
     "VoxEngine",
     "VoxwireError",
     "WebSocket",

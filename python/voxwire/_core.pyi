@@ -11,6 +11,7 @@ from typing_extensions import Buffer
 
 from .compression import Compression
 from .opus import OpusParameters
+from .voice import VoiceActivity
 
 Headers: TypeAlias = list[tuple[str, str]]
 Address: TypeAlias = tuple[str, int]
@@ -40,6 +41,12 @@ class ConnectionSink(Protocol):
 
     def on_media_discarded(self, tag: str, duration: float, /) -> None:
         """`duration` in milliseconds."""
+
+    def on_speech_started(self, tag: str, position: float, /) -> None:
+        """`position` in milliseconds of what came in."""
+
+    def on_speech_ended(self, tag: str, position: float, duration: float, /) -> None:
+        """Both in milliseconds."""
 
     def on_mark(self, identity: int, played: bool, /) -> None:
         """What `mark_media` marked was played; or (False) some of it was dropped."""
@@ -195,6 +202,8 @@ class ConnectionOptions:
         conceal: bool,
         silence_duration: float,
         silence_threshold: float | None,
+        levels: bool,
+        voice_activity: VoiceActivity | None,
         trace: str | None,
     ) -> ConnectionOptions: ...
 
@@ -281,6 +290,9 @@ class Connection:
 
     def buffered_media(self, tag: str | None) -> float:
         """Milliseconds of incoming audio that wait to be played: of one tag or (None) of the tag that has most."""
+
+    def media_level(self, tag: str | None) -> Level:
+        """Of the last 400 ms that were played: of one tag or (None) of the loudest."""
 
     def pause_media(self, tag: str | None, paused: bool) -> None:
         """Pauses incoming audio of one tag or (None) all, later streams too; or has it go on."""

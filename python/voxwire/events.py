@@ -34,6 +34,8 @@ __all__ = [
     "OpenEvent",
     "ReconnectingEvent",
     "RouteEndedEvent",
+    "SpeechEndedEvent",
+    "SpeechStartedEvent",
     "WebSocketEvent",
     "WebSocketMediaInfo",
 ]
@@ -173,6 +175,30 @@ class MediaDiscardedEvent(WebSocketEvent):
     """The stream's tag; empty for a stream that has none."""
     duration: float
     """How much, in milliseconds, since the event before."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpeechStartedEvent(WebSocketEvent):
+    """With `voice_activity`: speech began in audio that came in. It is told of before it is played."""
+
+    name: ClassVar[StrEnum] = WebSocketEvents.SPEECH_STARTED
+    tag: str
+    """The stream's tag; empty for a stream that has none."""
+    position: float
+    """Where, in milliseconds of the audio of this stream that came in."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpeechEndedEvent(WebSocketEvent):
+    """The speech ended: a pause, the end of the stream, or nothing came any more and MEDIA_ENDED follows."""
+
+    name: ClassVar[StrEnum] = WebSocketEvents.SPEECH_ENDED
+    tag: str
+    """The stream's tag; empty for a stream that has none."""
+    position: float
+    """Where, in milliseconds of the audio of this stream that came in."""
+    duration: float
+    """How long it was, in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

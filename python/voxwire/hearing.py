@@ -6,7 +6,15 @@ import json
 from typing import TYPE_CHECKING, cast
 
 from .enums import WebSocketAudioEncoding
-from .events import MarkEvent, MediaDiscardedEvent, MediaEndedEvent, MediaStartedEvent, WebSocketMediaInfo
+from .events import (
+    MarkEvent,
+    MediaDiscardedEvent,
+    MediaEndedEvent,
+    MediaStartedEvent,
+    SpeechEndedEvent,
+    SpeechStartedEvent,
+    WebSocketMediaInfo,
+)
 from .marks import Mark, Marks
 from .target import EventTarget
 
@@ -38,6 +46,14 @@ class Hearing(EventTarget):
     def _on_media_discarded(self, tag: str, duration: float) -> None:
         self._flush()
         self._dispatch(MediaDiscardedEvent(cast("WebSocket", self), tag, duration))
+
+    def _on_speech_started(self, tag: str, position: float) -> None:
+        self._flush()
+        self._dispatch(SpeechStartedEvent(cast("WebSocket", self), tag, position))
+
+    def _on_speech_ended(self, tag: str, position: float, duration: float) -> None:
+        self._flush()
+        self._dispatch(SpeechEndedEvent(cast("WebSocket", self), tag, position, duration))
 
     def _on_mark(self, identity: int, played: bool) -> None:
         self._flush()

@@ -55,6 +55,8 @@ class _Reports:
     on_media_started: Callable[[str, str, str | None], None]
     on_media_ended: Callable[[str, float], None]
     on_media_discarded: Callable[[str, float], None]
+    on_speech_started: Callable[[str, float], None]
+    on_speech_ended: Callable[[str, float, float], None]
     on_mark: Callable[[int, bool], None]
     on_route_ended: Callable[[int, str, _core.RouteFigures], None]
     on_drained: Callable[[], None]
@@ -142,6 +144,8 @@ class Link(Hearing):
             self._on_media_started,
             self._on_media_ended,
             self._on_media_discarded,
+            self._on_speech_started,
+            self._on_speech_ended,
             self._on_mark,
             cast("WebSocket", self)._on_route_ended,
             self._on_drained,

@@ -23,6 +23,7 @@ from .checks import is_number, refuse
 from .compression import Compression
 from .reconnect import Backoff, ReconnectPolicy
 from .tls import TLSOptions
+from .voice import VoiceActivity, voice_activity
 
 MIB = 1024 * 1024
 OUTGOING = (
@@ -105,6 +106,10 @@ class WebSocketParameters(TypedDict, total=False):
     """Silence after which MEDIA_ENDED fires. Default 1."""
     silence_threshold: float | None
     """Level in dBFS up to which audio counts as silence. Default None: digital silence only."""
+    levels: bool
+    """Measure how loud incoming audio is played, for `level()`. Default False."""
+    voice_activity: VoiceActivity | bool
+    """Listen for speech in incoming audio: SPEECH_STARTED and SPEECH_ENDED. Default False."""
     require_protocol: bool
     """Fail when the server chose none of the `protocols`, as a browser does. Default False."""
     tls: TLSOptions | ssl.SSLContext | None
@@ -143,6 +148,7 @@ class Settings:
     privacy: bool
     statistics: Path | None
     receive_buffer: int
+    levels: bool
     require_protocol: bool
     tls: TLSOptions | None
     options: _core.ConnectionOptions
@@ -172,6 +178,7 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any], *, incoming:
     threshold = get("silence_threshold")
     if threshold is not None and (not is_number(threshold) or threshold > 0):
         refuse("silence_threshold", threshold, "a level in dBFS, at most 0, or None")
+    levels = _flag("levels", get("levels", False))
     options = _core.ConnectionOptions(
         connect_timeout=_optional_seconds("connect_timeout", get("connect_timeout", 10.0)),
         handshake_timeout=_optional_seconds("handshake_timeout", get("handshake_timeout", 10.0)),
@@ -191,6 +198,8 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any], *, incoming:
         conceal=_flag("conceal", get("conceal", True)),
         silence_duration=_seconds("silence_duration", get("silence_duration", 1.0)),
         silence_threshold=None if threshold is None else float(threshold),
+        levels=levels,
+        voice_activity=voice_activity(get("voice_activity", False)),
         trace=_file("trace", trace, trace_name(identity)),
     )
     return Settings(
@@ -200,6 +209,7 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any], *, incoming:
         privacy=privacy,
         statistics=directory("statistics", get("statistics", False), Path(tempfile.gettempdir())),
         receive_buffer=receive_buffer,
+        levels=levels,
         require_protocol=_flag("require_protocol", get("require_protocol", False)),
         tls=tls,
         options=options,

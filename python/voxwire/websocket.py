@@ -20,6 +20,8 @@ from .events import (
     MessageEvent,
     OpenEvent,
     ReconnectingEvent,
+    SpeechEndedEvent,
+    SpeechStartedEvent,
 )
 from .link import CONNECTING, MESSAGE, OPEN, Link, public
 from .media import MediaSource, TagParameters, tag_of
@@ -60,6 +62,8 @@ class WebSocket(Link, MediaSource):
     onmediastarted = OnHandler[MediaStartedEvent](WebSocketEvents.MEDIA_STARTED)
     onreconnecting = OnHandler[ReconnectingEvent](WebSocketEvents.RECONNECTING)
     onmediadiscarded = OnHandler[MediaDiscardedEvent](WebSocketEvents.MEDIA_DISCARDED)
+    onspeechstarted = OnHandler[SpeechStartedEvent](WebSocketEvents.SPEECH_STARTED)
+    onspeechended = OnHandler[SpeechEndedEvent](WebSocketEvents.SPEECH_ENDED)
     onmark = OnHandler[MarkEvent](WebSocketEvents.MARK)
     onmediaended = OnHandler[MediaEndedEvent](WebSocketEvents.MEDIA_ENDED)
 
@@ -270,6 +274,17 @@ class WebSocket(Link, MediaSource):
     def buffered_media(self, parameters: TagParameters | None = None, **options: Unpack[TagParameters]) -> float:
         """Answer how many milliseconds of received audio wait to be played: of one tag, or of the tag that has most."""
         return self._connection.buffered_media(tag_of(parameters, options))
+
+    def level(self, parameters: TagParameters | None = None, **options: Unpack[TagParameters]) -> _core.Level:
+        """Answer how loud the last 400 ms of received audio were that were played, in dBFS: of one tag, or of the loudest.
+
+        `rms` and `peak` are negative infinity for silence and when nothing was played. Raises InvalidState without the
+        parameter `levels`.
+        """
+        if not self._settings.levels:
+            message = "the level is measured only with the parameter levels=True"
+            raise InvalidState(message)
+        return self._connection.media_level(tag_of(parameters, options))
 
     def pauseMedia(self, parameters: TagParameters | None = None, **options: Unpack[TagParameters]) -> None:
         """Stop playing what is received, of one tag or of all, until `resumeMedia`; streams that start later are paused, too.

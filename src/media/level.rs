@@ -1,6 +1,9 @@
-//! How loud a stream is: RMS and peak since somebody asked last.
+//! How loud a stream is: RMS and peak since somebody asked last, or of the last moment.
 //!
 //! Exact sums, so that it does not matter how the audio is cut. What is silence is `silence`.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 /// The level of some audio, in dB re full scale: a full-scale square is 0 dBFS, a full-scale sine -3.01 RMS. Digital silence is
 /// negative infinity.
@@ -51,9 +54,58 @@ impl Meter {
     }
 }
 
+/// What a [`Window`] looks back on: the "momentary" level of ITU-R BS.1770 meters.
+pub const MOMENT: Duration = Duration::from_millis(400);
+
+/// The level of the last [`MOMENT`] of one stream. A silence in which nothing is played is no audio, and is not counted.
+#[derive(Clone, Debug, Default)]
+pub struct Window {
+    /// Frames, each with when it ends.
+    frames: VecDeque<(Instant, Meter)>,
+}
+
+impl Window {
+    /// Hears a frame that ends at `end`.
+    pub fn push(&mut self, end: Instant, pcm: &[i16]) {
+        while self.frames.pop_front_if(|(before, _)| end.saturating_duration_since(*before) >= MOMENT).is_some() {}
+        let mut meter = Meter::new();
+        meter.push(pcm);
+        self.frames.push_back((end, meter));
+    }
+
+    /// The level of the frames that ended less than a moment before `now`; `None` when there are none.
+    pub fn level(&self, now: Instant) -> Option<Level> {
+        let recent = |end: &Instant| now.saturating_duration_since(*end) < MOMENT;
+        let mut sum = Meter::new();
+        for (_, frame) in self.frames.iter().filter(|(end, _)| recent(end)) {
+            sum.energy = sum.energy.saturating_add(frame.energy);
+            sum.samples += frame.samples;
+            sum.peak = sum.peak.max(frame.peak);
+        }
+        sum.take()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_window_forgets_what_was_before() {
+        let (zero, frame) = (Instant::now(), Duration::from_millis(20));
+        let mut window = Window::default();
+        assert_eq!(window.level(zero), None);
+        window.push(zero + frame, &[i16::MIN; 160]);
+        for n in 2..=100 {
+            window.push(zero + n * frame, &[3277; 160]); // -20 dBFS
+        }
+        let now = zero + 100 * frame;
+        let level = window.level(now).unwrap();
+        assert!((level.rms + 20.0).abs() < 0.01 && (level.peak + 20.0).abs() < 0.01, "{level:?}");
+        assert_eq!((level.samples, window.frames.len()), (20 * 160, 20));
+        assert_eq!(window.level(zero + 119 * frame).map(|level| level.samples), Some(160));
+        assert_eq!(window.level(now + MOMENT), None);
+    }
 
     #[test]
     fn levels_are_relative_to_full_scale() {

@@ -27,6 +27,7 @@ pub mod stream;
 pub mod stretch;
 pub mod supply;
 pub mod tone;
+pub mod voice;
 pub mod wav;
 
 use std::time::Duration;

@@ -9,11 +9,14 @@ use super::codec::{Decoder, PayloadError};
 use super::delay::Delay;
 use super::duration_of;
 use super::encoding::Encoding;
+use super::level::Window;
 use super::playout::{Playout, Pushed};
 use super::samples_in;
 use super::silence::SilenceClock;
 use super::supply::Supply;
+use super::voice::Voice;
 
+mod heard;
 mod marks;
 mod pause;
 mod play;
@@ -79,6 +82,7 @@ pub struct Stream {
     /// Since when nothing is to be played.
     paused: Option<Instant>,
     marks: Marks,
+    level: Option<Box<Window>>,
     /// Between `Started` and `Ended`.
     started: bool,
     /// Samples since `Started`: all, and up to the end of the last audible frame.
@@ -110,19 +114,22 @@ impl Stream {
             playout_delay: config.playout_delay.min(Duration::from_hours(1)),
             ..config
         };
+        let mut supply = Supply::new(
+            rate,
+            decoder,
+            Playout::new(rate, config.max_buffered),
+            config.conceal,
+            config.playout_delay_max.map(|most| Delay::new(config.playout_delay, most)),
+        );
+        // Every rate that there is can be converted.
+        supply.listen(config.voice.and_then(|config| Voice::new(rate, config).ok()).map(Box::new));
         Self {
             tag,
             encoding,
             custom,
             config,
             frame_samples: samples_in(config.frame, rate),
-            supply: Supply::new(
-                rate,
-                decoder,
-                Playout::new(rate, config.max_buffered),
-                config.conceal,
-                config.playout_delay_max.map(|most| Delay::new(config.playout_delay, most)),
-            ),
+            supply,
             silence: SilenceClock::new(config.silence),
             counters: Counters::default(),
             due: None,
@@ -136,6 +143,7 @@ impl Stream {
             sender: Sender::Open,
             paused: None,
             marks: Marks::default(),
+            level: config.levels.then(Box::default),
             started: false,
             samples: 0,
             audible_samples: 0,
@@ -278,6 +286,7 @@ impl Stream {
             return;
         }
         self.sender = Sender::Stopped;
+        self.hear_the_end();
         self.waited = false;
         let soonest = self.last_end.map_or(now, |end| now.max(end));
         self.due = Some(self.due.map_or(soonest, |due| due.min(soonest)));
@@ -302,6 +311,7 @@ impl Stream {
     /// The sender is gone: nothing more is played. Answers how much was, if the audio had started and not ended.
     pub fn abandon(&mut self) -> Option<Duration> {
         self.supply.clear();
+        self.hear_the_end();
         self.sender = Sender::Finished;
         self.due = None;
         match self.end(self.samples)? {
@@ -348,7 +358,13 @@ impl Stream {
             return self.end_by_silence();
         }
         match due.filter(|_| self.opens().is_some_and(|at| at <= now)) {
-            Some(due) => self.play(due, frame),
+            Some(due) => {
+                let tick = self.play(due, frame);
+                if let (true, Some(window), Some(end)) = (tick.played, &mut self.level, self.last_end) {
+                    window.push(end, frame);
+                }
+                tick
+            }
             None => Tick::default(),
         }
     }

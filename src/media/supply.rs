@@ -7,6 +7,7 @@ use super::codec::{Decoder, MadeUp, PayloadError};
 use super::conceal::Concealer;
 use super::delay::{Correction, Delay};
 use super::playout::{self, Playout, Pushed};
+use super::voice::Voice;
 use super::{duration_of, samples_in, scratch, stretch};
 
 /// A longer gap is not filled up: the sender has left out numbers, not audio.
@@ -41,6 +42,7 @@ pub struct Shaped {
 pub struct Supply {
     rate: u32,
     decoder: Decoder,
+    voice: Option<Box<Voice>>,
     playout: Playout,
     concealer: Option<Concealer>,
     delay: Option<Delay>,
@@ -61,11 +63,22 @@ pub struct Supply {
 }
 
 impl Supply {
+    /// Has `voice` hear what comes in, when it is decoded: most encodings as they come, Opus and G.722 when they are due.
+    pub fn listen(&mut self, voice: Option<Box<Voice>>) {
+        self.voice = voice;
+    }
+
+    /// What hears it.
+    pub fn voice(&mut self) -> Option<&mut Voice> {
+        self.voice.as_deref_mut()
+    }
+
     /// Nothing yet. Without `conceal` gaps are left out, without `delay` it stays what it becomes.
     pub fn new(rate: u32, decoder: Decoder, playout: Playout, conceal: bool, delay: Option<Delay>) -> Self {
         Self {
             rate,
             decoder,
+            voice: None,
             playout,
             concealer: conceal.then(|| Concealer::new(rate)),
             delay,
@@ -130,7 +143,11 @@ impl Supply {
             Ok(if stopped {
                 Pushed { discarded: pcm.len(), ..Pushed::default() }
             } else {
-                self.playout.push(chunk, playout::fingerprint(payload), pcm)
+                let pushed = self.playout.push(chunk, playout::fingerprint(payload), pcm);
+                if let Some(voice) = &mut self.voice {
+                    voice.push(pcm.get(..pushed.accepted).unwrap_or_default());
+                }
+                pushed
             })
         })
     }
@@ -141,15 +158,19 @@ impl Supply {
         if !self.playout.waits_encoded() {
             return Ok(0);
         }
-        let (decoder, mut result) = (&mut self.decoder, Ok(()));
+        let (decoder, voice, mut result) = (&mut self.decoder, &mut self.voice, Ok(()));
         let opened = self.playout.open(wanted, |payload, samples, room, out| {
-            decoder.decode_into(payload, room, out).unwrap_or_else(|error| {
+            let from = out.len();
+            let left_out = decoder.decode_into(payload, room, out).unwrap_or_else(|error| {
                 result = Err(error);
-                let from = out.len();
                 decoder.make_up(None, samples, out);
                 out.resize(from + samples, 0);
                 0
-            })
+            });
+            if let Some(voice) = voice {
+                voice.push(out.get(from..).unwrap_or_default());
+            }
+            left_out
         });
         self.shaped.overflow += opened.overflow as u64;
         result.map(|()| opened.samples)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::media::stream::Reached;
+use crate::media::voice::VoiceEvent;
 
 use super::route::{RouteEnd, RouteFigures};
 use super::server::Question;
@@ -80,6 +81,13 @@ pub enum Notice {
         tag: String,
         /// How much, since the last such notice.
         duration: Duration,
+    },
+    /// Speech began or ended in an incoming audio stream.
+    Voice {
+        /// Its tag.
+        tag: String,
+        /// What was found.
+        event: VoiceEvent,
     },
     /// What was marked under this id was played, or dropped.
     Mark(Reached),

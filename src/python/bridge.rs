@@ -13,6 +13,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::media::voice::VoiceEvent;
 use crate::net::{self, Connection, Listener, Mailbox, Notice, Player, Recorder, RouteEnd, ToneGenerator};
 
 use super::connection::{PyConnection, address};
@@ -228,6 +229,13 @@ impl LoopBridge {
             Notice::MediaDiscarded { tag, duration } => {
                 let milliseconds = duration.as_secs_f64() * 1000.0;
                 sink.call_method1(intern!(py, "on_media_discarded"), (tag, milliseconds))?;
+            }
+            Notice::Voice { tag, event: VoiceEvent::Started { position } } => {
+                sink.call_method1(intern!(py, "on_speech_started"), (tag, position.as_secs_f64() * 1000.0))?;
+            }
+            Notice::Voice { tag, event: VoiceEvent::Ended { position, duration } } => {
+                let [position, duration] = [position, duration].map(|time| time.as_secs_f64() * 1000.0);
+                sink.call_method1(intern!(py, "on_speech_ended"), (tag, position, duration))?;
             }
             Notice::Mark(mark) => drop(sink.call_method1(intern!(py, "on_mark"), (mark.id, mark.played))?),
             Notice::RouteEnded { why, figures } => {

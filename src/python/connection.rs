@@ -11,6 +11,7 @@ use pyo3::types::PyDict;
 use crate::net::{ConnectError, Connection, Target, core};
 use crate::proto::Url;
 
+use super::audio::PyLevel;
 use super::bridge::{LoopBridge, What};
 use super::buffer::with_bytes;
 use super::errors;
@@ -150,6 +151,10 @@ impl PyConnection {
 
     fn clear_media(&self, py: Python<'_>, tag: Option<&str>) -> PyResult<f64> {
         Ok(self.get(py)?.clear_media(tag).as_secs_f64() * 1000.0)
+    }
+
+    fn media_level(&self, py: Python<'_>, tag: Option<&str>) -> PyResult<PyLevel> {
+        Ok(PyLevel::of(self.get(py)?.media_level(tag)))
     }
 
     fn pause_media(&self, py: Python<'_>, tag: Option<&str>, paused: bool) -> PyResult<()> {

@@ -10,6 +10,7 @@ use rustls::{ClientConfig, ServerConfig};
 
 use crate::media::silence::SilenceConfig;
 use crate::media::stream::StreamConfig;
+use crate::media::voice::VoiceConfig;
 use crate::net::{Authorities, ClientAuth, ClientTls, Options, Trust, Versions, client_config, server_config};
 use crate::proto::{DeflateConfig, DeflateConfigError, Limits, Role};
 use crate::session::StreamsConfig;
@@ -105,7 +106,9 @@ impl ConnectionOptions {
     #[new]
     #[pyo3(signature = (*, connect_timeout, handshake_timeout, close_timeout, ping_interval, ping_timeout,
         max_message_size, max_fragments, compression, incoming, receive_buffer, send_buffer, media, playout_delay,
-        playout_delay_max, playout_buffer, conceal, silence_duration, silence_threshold, trace))]
+        playout_delay_max, playout_buffer, conceal, silence_duration, silence_threshold, levels,
+        voice_activity, trace))]
+    #[expect(clippy::fn_params_excessive_bools, reason = "keyword arguments of Python")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn new(
         py: Python<'_>,
@@ -127,6 +130,8 @@ impl ConnectionOptions {
         conceal: bool,
         silence_duration: f64,
         silence_threshold: Option<f32>,
+        levels: bool,
+        voice_activity: Option<VoiceActivity>,
         trace: Option<PathBuf>,
     ) -> PyResult<Self> {
         let seconds = |field: &str, value: f64| seconds(py, field, value);
@@ -143,6 +148,8 @@ impl ConnectionOptions {
             max_buffered: seconds("playout_buffer", playout_buffer)?,
             conceal,
             silence,
+            levels,
+            voice: voice_activity.map(|fields| fields.config(py)).transpose()?,
             ..StreamConfig::default()
         };
         Ok(Self(Options {
@@ -158,6 +165,24 @@ impl ConnectionOptions {
             media: media.then(|| StreamsConfig { stream, ..StreamsConfig::default() }),
             trace,
         }))
+    }
+}
+
+/// The fields of a `VoiceActivity`, as Python holds them.
+#[derive(FromPyObject)]
+struct VoiceActivity {
+    threshold: f32,
+    min_speech: f64,
+    min_silence: f64,
+}
+
+impl VoiceActivity {
+    fn config(&self, py: Python<'_>) -> PyResult<VoiceConfig> {
+        Ok(VoiceConfig {
+            threshold: self.threshold,
+            min_speech: seconds(py, "voice_activity.min_speech", self.min_speech)?,
+            min_silence: seconds(py, "voice_activity.min_silence", self.min_silence)?,
+        })
     }
 }
 

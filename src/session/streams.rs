@@ -7,9 +7,11 @@ use crate::media::codec::PayloadError;
 use crate::media::duration_of;
 use crate::media::encoding::{Encoding, FormatError};
 use crate::media::event::{self, EventError, Media, MediaEvent, Start};
+use crate::media::level::Level;
 use crate::media::opus::Channels;
 use crate::media::scratch;
 use crate::media::stream::{Reached, Stream, StreamConfig, StreamEvent};
+use crate::media::voice::VoiceEvent;
 
 mod marks;
 mod pauses;
@@ -101,6 +103,13 @@ pub enum Output<'a> {
         tag: &'a str,
         /// How much, since the last time.
         duration: Duration,
+    },
+    /// Speech began or ended in what came in.
+    Voice {
+        /// Its tag.
+        tag: &'a str,
+        /// What was found.
+        event: VoiceEvent,
     },
     /// A mark was reached by all streams that it was set in.
     Mark(Reached),
@@ -282,6 +291,7 @@ impl Streams {
     fn tick_one(&mut self, index: usize, now: Instant, frame: &mut Vec<i16>, out: &mut impl FnMut(Output<'_>)) -> bool {
         let Entry { key, stream } = &mut self.entries[index];
         let tick = stream.tick(now, frame);
+        tell_voice(stream, out);
         let (tag, encoding, custom) = (stream.tag(), stream.encoding(), stream.custom());
         if let Some(StreamEvent::Started) = tick.event {
             out(Output::Started { tag, encoding, custom });
@@ -340,11 +350,25 @@ impl Streams {
             if let Some(duration) = stream.take_discarded() {
                 out(Output::Discarded { tag: stream.tag(), duration });
             }
-            if let Some(duration) = stream.abandon() {
+            let ended = stream.abandon();
+            tell_voice(stream, out);
+            if let Some(duration) = ended {
                 out(Output::Ended { tag: stream.tag(), duration });
             }
             self.let_go(entry, out);
         }
+    }
+
+    /// Tells of speech in what came in since the last time.
+    pub fn tell_voices(&mut self, out: &mut impl FnMut(Output<'_>)) {
+        self.entries.iter_mut().for_each(|entry| tell_voice(&mut entry.stream, out));
+    }
+
+    /// How loud the last 400 ms were played: of one tag, or of the loudest.
+    pub fn level(&self, now: Instant, tag: Option<&str>) -> Option<Level> {
+        let streams = self.entries.iter().map(|entry| &entry.stream);
+        let streams = streams.filter(|stream| tag.is_none_or(|t| t == stream.tag()));
+        streams.filter_map(|stream| stream.level(now)).max_by(|a, b| a.rms.total_cmp(&b.rms))
     }
 
     /// Sums over all streams there were.
@@ -354,6 +378,12 @@ impl Streams {
             sum.add(&entry.stream);
         }
         sum
+    }
+}
+
+fn tell_voice(stream: &mut Stream, out: &mut impl FnMut(Output<'_>)) {
+    while let Some(event) = stream.take_voice() {
+        out(Output::Voice { tag: stream.tag(), event });
     }
 }
 

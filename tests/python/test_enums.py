@@ -25,6 +25,8 @@ TABLES: dict[type[Enum], dict[str, Any]] = {
         "MEDIA_STARTED": "WebSocket.MediaEventStarted",
         "MEDIA_ENDED": "WebSocket.MediaEventEnded",
         "MEDIA_DISCARDED": "WebSocket.MediaDiscarded",
+        "SPEECH_STARTED": "WebSocket.SpeechStarted",
+        "SPEECH_ENDED": "WebSocket.SpeechEnded",
         "MARK": "WebSocket.Mark",
         "RECONNECTING": "WebSocket.Reconnecting",
     },

@@ -47,7 +47,7 @@ FIELDS: dict[E, dict[str, type]] = {
     E.MEDIA_STARTED: {"websocket": WebSocket, "tag": str, "encoding": WebSocketAudioEncoding, "customParameters": dict},
     E.MEDIA_ENDED: {"websocket": WebSocket, "tag": str, "mediaInfo": voxwire.WebSocketMediaInfo},
 }
-ONLY_ELSEWHERE = {E.RECONNECTING, E.MEDIA_DISCARDED, E.MARK}
+ONLY_ELSEWHERE = {E.RECONNECTING, E.MEDIA_DISCARDED, E.MARK, E.SPEECH_STARTED, E.SPEECH_ENDED}
 
 
 async def test_fields_of_every_event() -> None:
@@ -127,6 +127,8 @@ ON = {
     E.MEDIA_ENDED: "onmediaended",
     E.MEDIA_DISCARDED: "onmediadiscarded",
     E.MARK: "onmark",
+    E.SPEECH_STARTED: "onspeechstarted",
+    E.SPEECH_ENDED: "onspeechended",
     E.RECONNECTING: "onreconnecting",
 }
 

@@ -64,6 +64,13 @@ def test_conference(tmp_path: Path) -> None:
     assert {one, two, three} == {"a route ended (target), ULAW"}
 
 
+def test_barge_in(tmp_path: Path) -> None:
+    output = run("barge_in.py", tmp_path)
+    assert re.search(r"the caller speaks: \d\.\d s of the agent are not played", output)
+    assert "agent: my first sentence was heard" in output
+    assert "agent: my third sentence was cut off" in output
+
+
 def test_reconnect(tmp_path: Path) -> None:
     first, *lost, second, closed = run("reconnect.py", tmp_path).splitlines()
     assert first == "received: hello from the first server"

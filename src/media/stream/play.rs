@@ -10,6 +10,9 @@ use crate::media::duration_of;
 impl Stream {
     pub(super) fn end_by_silence(&mut self) -> Tick {
         let event = self.end(self.audible_samples);
+        if self.supply.is_dry() {
+            self.hear_the_end();
+        }
         self.supply.rest();
         Tick { event, ..Tick::default() }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::media::lead::Lead;
 use crate::media::silence::SilenceConfig;
+use crate::media::voice::VoiceConfig;
 
 /// How one stream is played.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,6 +25,10 @@ pub struct StreamConfig {
     pub silence: SilenceConfig,
     /// How far ahead of real time frames are handed out. Default not at all.
     pub lead: Lead,
+    /// Measure the level. Default false.
+    pub levels: bool,
+    /// Listen for speech. Default not.
+    pub voice: Option<VoiceConfig>,
 }
 
 impl Default for StreamConfig {
@@ -36,6 +41,8 @@ impl Default for StreamConfig {
             conceal: true,
             silence: SilenceConfig::default(),
             lead: Lead::default(),
+            levels: false,
+            voice: None,
         }
     }
 }

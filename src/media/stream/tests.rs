@@ -1,5 +1,6 @@
 //! The stream against a stepped clock: pacing, events, silence, underruns, bounds.
 
+mod heard;
 mod marks;
 mod pause;
 
@@ -10,6 +11,7 @@ use crate::media::codec::Plain;
 use crate::media::lead::Lead;
 use crate::media::pcm::format::{PartialSample, SampleFormat};
 use crate::media::silence::SilenceConfig;
+use crate::media::voice::VoiceConfig;
 
 const PCM8: Encoding = Encoding::pcm16(8000);
 const FRAME: usize = 160;
@@ -603,6 +605,8 @@ fn wild_configurations_do_no_harm() {
             conceal: true,
             silence: SilenceConfig { duration, threshold_dbfs: Some(f32::NAN) },
             lead: Lead::default(),
+            levels: true,
+            voice: Some(VoiceConfig::default()),
         });
         bench.push(1000, FRAME);
         bench.run(100);

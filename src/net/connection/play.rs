@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::media::level::Level;
 use crate::media::stream::{Reached, TooManyMarks};
 use crate::net::mailbox::Notice;
 use crate::net::pacer::{Paced, Slot};
@@ -24,6 +25,11 @@ impl Connection {
         drop(streams);
         self.schedule(deadline);
         dropped
+    }
+
+    /// How loud incoming audio was in the last 400 ms: of one tag, or of the loudest.
+    pub fn media_level(&self, tag: Option<&str>) -> Option<Level> {
+        lock(self.streams.as_ref()?).level(Instant::now(), tag)
     }
 
     /// Pauses incoming audio, of one tag or all, or has it go on.
@@ -48,7 +54,10 @@ impl Connection {
                 return Ok(());
             }
         }
-        self.post(&mut vec![Notice::Mark(Reached { id, played: true })]);
+        // Of a connection that has just ended the audio was dropped; whoever hears of its end knows that of its marks.
+        if !self.is_closed() {
+            self.post(&mut vec![Notice::Mark(Reached { id, played: true })]);
+        }
         Ok(())
     }
 
@@ -64,7 +73,7 @@ impl Connection {
         }
     }
 
-    pub(super) fn play(&self, now: Instant, output: &Output<'_>, notices: &mut Vec<Notice>) {
+    pub(in crate::net) fn play(&self, now: Instant, output: &Output<'_>, notices: &mut Vec<Notice>) {
         match *output {
             Output::Started { tag, encoding, custom } => notices.push(Notice::MediaStarted {
                 tag: tag.to_owned(),
@@ -78,6 +87,7 @@ impl Connection {
             Output::Discarded { tag, duration } => {
                 notices.push(Notice::MediaDiscarded { tag: tag.to_owned(), duration });
             }
+            Output::Voice { tag, event } => notices.push(Notice::Voice { tag: tag.to_owned(), event }),
             Output::Mark(mark) => notices.push(Notice::Mark(mark)),
             Output::Over { key } => {
                 self.fanout.flush(now);

@@ -179,7 +179,9 @@ impl Port for Inlet {
     fn media(&mut self, event: &MediaEvent<'_>) -> Result<Applied, MediaRefusal> {
         let Some(streams) = &self.connection.streams else { return Ok(Applied::Ordinary) };
         let mut streams = lock(streams);
-        let applied = streams.apply(Instant::now(), event)?;
+        let now = Instant::now();
+        let applied = streams.apply(now, event)?;
+        streams.tell_voices(&mut |output| self.connection.play(now, &output, &mut self.notices));
         let deadline = streams.next_deadline();
         drop(streams);
         if applied == Applied::Audio {

@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 
-use crate::media::level::Meter;
+use crate::media::level::{Level, Meter};
 use crate::media::pcm;
 use crate::python::buffer::pcm_of;
 
@@ -21,6 +21,14 @@ pub(in crate::python) struct PyLevel {
     /// The largest magnitude.
     #[pyo3(get)]
     peak: f64,
+}
+
+impl PyLevel {
+    /// `None`: no audio.
+    pub(in crate::python) fn of(level: Option<Level>) -> Self {
+        let (rms, peak) = level.map_or((f32::NEG_INFINITY, f32::NEG_INFINITY), |level| (level.rms, level.peak));
+        Self { rms: f64::from(rms), peak: f64::from(peak) }
+    }
 }
 
 #[pymethods]
@@ -43,6 +51,5 @@ pub(in crate::python) fn level_of(pcm: &Bound<'_, PyAny>) -> PyResult<PyLevel> {
         }
         meter.take()
     });
-    let (rms, peak) = measured.map_or((f32::NEG_INFINITY, f32::NEG_INFINITY), |level| (level.rms, level.peak));
-    Ok(PyLevel { rms: f64::from(rms), peak: f64::from(peak) })
+    Ok(PyLevel::of(measured))
 }

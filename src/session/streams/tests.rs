@@ -33,6 +33,7 @@ fn play(streams: &mut Streams, t0: Instant, until: Instant) -> Vec<(u128, String
                 Output::Frame { tag, pcm, .. } => format!("frame {tag} {}", pcm.len()),
                 Output::Ended { tag, duration } => format!("ended {tag} {}", duration.as_millis()),
                 Output::Discarded { tag, duration } => format!("discarded {tag} {}", duration.as_millis()),
+                Output::Voice { tag, event } => format!("voice {tag} {event:?}"),
                 Output::Mark(mark) => format!("mark {} {}", mark.id, mark.played),
                 Output::Over { .. } => "over".to_owned(),
             };

@@ -39,6 +39,13 @@ async def line() -> AsyncIterator[tuple[WebSocket, ToneDetector]]:
         yield near, detector
 
 
+def played(far: WebSocket) -> asyncio.Event:
+    """Set when a stream has been played: what comes next is not mixed with it."""
+    over = asyncio.Event()
+    far.onmediaended = lambda _event: over.set()
+    return over
+
+
 async def heard(detector: ToneDetector, count: int) -> list[ToneStarted | ToneEnded]:
     events = [await detector.read() for _ in range(count)]
     return [event for event in events if event is not None]
@@ -64,12 +71,15 @@ async def test_speech_is_no_digit(tmp_path: Path, begin: int) -> None:
         rate = file.getframerate()
         file.setpos(begin * rate)
         speech = wav(tmp_path, file.readframes(4 * rate), rate)
-    async with line() as (near, detector), ToneGenerator() as generator:
+    async with pair(server=PATIENT) as (near, far), ToneDetector() as detector, ToneGenerator() as generator:
+        far.sendMediaTo(detector)
+        over = played(far)
         player = Player(speech)
         player.sendMediaTo(near, encoding="ULAW", tag="speech")
         player.start()
         await player.wait_finished()
         assert player.position == 4000
+        await over.wait()
         # What was not heard in it would have come before this.
         generator.sendMediaTo(near, encoding="ULAW", tag="digits")
         generator.play("5#")
@@ -82,9 +92,11 @@ async def test_a_digit_right_after_speech_is_heard() -> None:
         player = Player(SPEECH)
         player.sendMediaTo(near, encoding="ULAW", tag="speech")
         far.sendMediaTo(detector)
+        over = played(far)
         player.start()
         await asyncio.sleep(0.5)
         player.stop()
+        await over.wait()
         generator.sendMediaTo(near, encoding="ULAW", tag="digits")
         generator.play("0")
         started, ended = await heard(detector, 2)

@@ -65,7 +65,11 @@ impl<'a> Reader<'a> {
     /// Takes this byte, and the white space before it.
     fn take(&mut self, byte: u8) -> Option<()> {
         self.space();
-        (*self.rest().first()? == byte).then(|| self.at += 1)
+        if *self.rest().first()? != byte {
+            return None;
+        }
+        self.at += 1;
+        Some(())
     }
 
     fn end(&mut self) -> Option<()> {

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 import traceback
 import uuid
 import weakref
@@ -326,7 +327,7 @@ class Connection(asyncio.Protocol):
                 raise ConcurrencyError(message)
             while chosen is None or chosen in self._pings:
                 chosen = random.getrandbits(32).to_bytes(4, "big")
-            self._pings[chosen] = (answered, self.loop.time())
+            self._pings[chosen] = (answered, time.monotonic())
             self.protocol.send_ping(chosen)
 
         await self._transmit(send)
@@ -340,7 +341,7 @@ class Connection(asyncio.Protocol):
         """Note a pong. It answers the pings before it, too."""
         if data not in self._pings:
             return
-        now = self.loop.time()
+        now = time.monotonic()  # uvloop's own clock stands still within a turn
         for payload in list(self._pings):
             answered, sent = self._pings.pop(payload)
             if not answered.done():

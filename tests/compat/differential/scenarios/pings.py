@@ -31,7 +31,7 @@ async def ping_and_latency(t: Trial) -> None:
         answered = await ws.ping()
         t.note("future", type(answered).__name__)
         latency = await answered
-        t.note("measured", f"{type(latency).__name__} {0 < latency < 5} {latency == ws.latency}")
+        t.note("measured", f"{type(latency).__name__} {0 <= latency < 5} {latency == ws.latency}")
         await ws.close()
 
 
@@ -205,7 +205,7 @@ async def keepalive(t: Trial) -> None:
 
     async with t.connected(script, ping_interval=0.03, ping_timeout=5) as ws:
         await t.outcome("recv", ws.recv())
-        t.note("latency", ws.latency > 0)
+        t.note("latency", ws.latency >= 0)  # the original's is 0 where uvloop's clock stood still
         t.look(ws)
 
 

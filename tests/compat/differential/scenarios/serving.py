@@ -8,7 +8,8 @@ import re
 import socket
 from typing import Any
 
-from support import frames, http
+from support import frames
+from support.http import plain as plain_request
 
 from differential.trial import Trial, debugged, scenario
 
@@ -176,7 +177,7 @@ async def origins(t: Trial) -> None:
 async def server_header(t: Trial) -> None:
     await _answers(t, _request(), server_header="mine/1.0")
     await _answers(t, _request(), server_header=None)
-    await _answers(t, http.plain(), server_header=None)
+    await _answers(t, plain_request(), server_header=None)
 
 
 @scenario
@@ -205,7 +206,7 @@ async def process_request_async(t: Trial) -> None:
         await asyncio.sleep(0)
         return None if request.path == "/" else ws.respond(403, "no\n")
 
-    await _answers(t, _request(), _request(path="/x"), http.plain(path="/x"), process_request=process)
+    await _answers(t, _request(), _request(path="/x"), plain_request(path="/x"), process_request=process)
 
 
 @scenario
@@ -219,7 +220,7 @@ async def process_response(t: Trial) -> None:
             raise KeyError("mine")
         return None
 
-    requests = [_request(), _request(path="/other"), _request(path="/bad"), http.plain()]
+    requests = [_request(), _request(path="/other"), _request(path="/bad"), plain_request()]
     await _answers(t, *requests, process_response=process)
 
 

@@ -310,5 +310,7 @@ async def test_streams_of_one_connection_are_mixed() -> None:
             values: list[set[int]] = []
             while values.count({3000}) < 30:
                 values.append(set(media.samples(await heard.read())))
-    first = values.index({3000})
-    assert values[first:] == [{3000}] * 30
+    assert all(value in ({1000}, {2000}, {3000}) for value in values)
+    # A machine that is late plays what was missed of one stream and then of the other.
+    together = values[values.index({3000}) :]
+    assert len(together) - together.count({3000}) <= 3

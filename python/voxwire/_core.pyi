@@ -204,6 +204,7 @@ class ConnectionOptions:
         silence_threshold: float | None,
         levels: bool,
         voice_activity: VoiceActivity | None,
+        split_stereo: bool,
         trace: str | None,
     ) -> ConnectionOptions: ...
 
@@ -588,16 +589,18 @@ def route(
     custom_parameters: str | None,
     opus: OpusParameters | None,
     gain: float,
+    source_tag: str | None,
 ) -> int | None:
     """Sends the audio of `source` to `target`; encoding, tag and parameters (JSON text) matter for a Connection. None
     for tag and parameters takes over those of the stream that is sent on. What several sources send to one target (to a
-    Connection: with one tag) is mixed. `gain` in dB, minus infinity for silence. Answers the id of the route, which stays
+    Connection: with one tag) is mixed. `gain` in dB, minus infinity for silence. Of a Connection only the
+    streams of `source_tag` are sent, if it is given. Answers the id of the route, which stays
     where only the gain changes; None, and nothing happens, when one of the two is gone. Raises MediaError, AudioRouteError,
     InvalidParameter for `opus` with another encoding.
     """
 
-def unroute(source: MediaSource, target: MediaSink, tag: str | None) -> None:
-    """Ends what `route` began: with this tag, or (None) all."""
+def unroute(source: MediaSource, target: MediaSink, tag: str | None, source_tag: str | None) -> None:
+    """Ends what `route` began: with this tag, or (None) all; of them those with this `source_tag`, or (None) all."""
 
 def routes() -> list[tuple[int, RouteFigures]]:
     """Every route of this process, by its id."""

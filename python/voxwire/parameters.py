@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from inspect import iscoroutinefunction
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, Literal, TypedDict, cast
 
 from . import _core
 from .checks import is_number, refuse
@@ -108,6 +108,9 @@ class WebSocketParameters(TypedDict, total=False):
     """Level in dBFS up to which audio counts as silence. Default None: digital silence only."""
     levels: bool
     """Measure how loud incoming audio is played, for `level()`. Default False."""
+    stereo: Literal["mix", "split"]
+    """What becomes of two channels of PCM and G.711: one stream, or one for each, tagged `<tag>.left` and `<tag>.right`
+    (without a tag: `left` and `right`). Default "mix". Opus is always mixed."""
     voice_activity: VoiceActivity | bool
     """Listen for speech in incoming audio: SPEECH_STARTED and SPEECH_ENDED. Default False."""
     require_protocol: bool
@@ -200,6 +203,7 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any], *, incoming:
         silence_threshold=None if threshold is None else float(threshold),
         levels=levels,
         voice_activity=voice_activity(get("voice_activity", False)),
+        split_stereo=_stereo(get("stereo", "mix")) == "split",
         trace=_file("trace", trace, trace_name(identity)),
     )
     return Settings(
@@ -224,6 +228,12 @@ def _playout_delay_max(values: Mapping[str, Any], least: float) -> float | None:
     if value is not None and (not is_number(value) or value <= 0 or value < least):
         refuse("playout_delay_max", value, f"a number of seconds > 0 and >= playout_delay ({least}), or None")
     return None if value is None else float(value)
+
+
+def _stereo(value: Any) -> str:
+    if not isinstance(value, str) or value not in {"mix", "split"}:
+        refuse("stereo", value, '"mix" or "split"')
+    return value
 
 
 def _via(values: Mapping[str, Any]) -> _core.Via:

@@ -41,6 +41,8 @@ class RouteStatus:
     """Samples a second at the target; 0 while it was never made, because an end reconnects."""
     tag: str | None
     """The tag that `sendMediaTo` was given; None takes over that of the source."""
+    source_tag: str | None
+    """Only the source's streams of this tag are sent; None: all."""
     channel: str | None
     """The channel of a `Recorder` that has two: "left" or "right"."""
     gain: float
@@ -88,6 +90,7 @@ class Route:
         "over",
         "since",
         "source",
+        "source_tag",
         "tag",
         "target",
     )
@@ -102,6 +105,7 @@ class Route:
         opus: OpusParameters | None,
         gain: float,
         channel: str | None,
+        source_tag: str | None,
     ) -> None:
         """Describe it; `establish` makes it."""
         self.source = source
@@ -112,6 +116,7 @@ class Route:
         self.opus = opus
         self.gain = gain
         self.channel = channel
+        self.source_tag = source_tag
         self.muted = False
         self.since = time.time()
         self.id: int | None = None
@@ -132,6 +137,7 @@ class Route:
             self.custom,
             self.opus,
             _SILENCE if self.muted else self.gain,
+            self.source_tag,
         )
 
     def _may_return(self) -> bool:
@@ -230,6 +236,7 @@ class Route:
             self.encoding,
             rate,
             self.tag,
+            self.source_tag,
             self.channel,
             self.gain,
             self.muted,

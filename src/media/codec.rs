@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::encoding::Encoding;
 use super::ogg::{self, WriterConfig};
 use super::opus::{self, Channels, EncoderConfig, OpusError};
-use super::pcm::channels::stereo_to_mono_into;
+use super::pcm::channels::{left_into, right_into, stereo_to_mono_into};
 use super::pcm::format::{PartialSample, SampleFormat};
 use super::playout::Encoded;
 use super::{g711, g722, scratch};
@@ -58,6 +58,17 @@ impl Plain {
     }
 }
 
+/// What one stream has of two interleaved channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Both, mixed.
+    Mixed,
+    /// The first of each pair of samples.
+    Left,
+    /// The second.
+    Right,
+}
+
 /// What was made in the place of a chunk that was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MadeUp {
@@ -74,8 +85,8 @@ pub struct Decoder(Decoding);
 #[derive(Debug)]
 enum Decoding {
     Plain(Plain),
-    /// Two channels, mixed into one.
-    Mixed(Plain),
+    /// Two channels, of which one comes out.
+    Interleaved(Plain, Part),
     G722(Box<g722::Decoder>),
     /// Packets or Ogg, which the first payload tells.
     OpusOfAnyKind,
@@ -104,10 +115,10 @@ impl Decoder {
         })
     }
 
-    /// A decoder that mixes the two channels of PCM and G.711. The others are as they are made by `new`.
-    pub fn mixing(encoding: Encoding) -> Self {
+    /// A decoder of two channels of PCM and G.711, which gives `part` of them. The others are as they are made by `new`.
+    pub fn interleaved(encoding: Encoding, part: Part) -> Self {
         match Self::new(encoding) {
-            Self(Decoding::Plain(plain)) => Self(Decoding::Mixed(plain)),
+            Self(Decoding::Plain(plain)) => Self(Decoding::Interleaved(plain, part)),
             other => other,
         }
     }
@@ -119,9 +130,13 @@ impl Decoder {
         self.recognise(payload)?;
         match &mut self.0 {
             Decoding::Plain(plain) => plain.decode_into(payload, out)?,
-            Decoding::Mixed(plain) => scratch::samples(|pairs| {
+            Decoding::Interleaved(plain, part) => scratch::samples(|pairs| {
                 plain.decode_into(payload, pairs)?;
-                stereo_to_mono_into(pairs, out);
+                match part {
+                    Part::Mixed => stereo_to_mono_into(pairs, out),
+                    Part::Left => left_into(pairs, out),
+                    Part::Right => right_into(pairs, out),
+                }
                 Ok::<_, PayloadError>(())
             })?,
             Decoding::G722(decoder) => decoder.decode_into(payload, out),
@@ -145,7 +160,7 @@ impl Decoder {
     pub fn in_order<'a>(&mut self, payload: &'a [u8]) -> Result<Option<Encoded<'a>>, PayloadError> {
         self.recognise(payload)?;
         Ok(match self.0 {
-            Decoding::Plain(_) | Decoding::Mixed(_) | Decoding::OpusOfAnyKind => None,
+            Decoding::Plain(_) | Decoding::Interleaved(..) | Decoding::OpusOfAnyKind => None,
             Decoding::G722(_) => Some(Encoded { payload, samples: Some(2 * payload.len()), a_byte: Some(2) }),
             Decoding::Opus(_) => {
                 let samples = opus::check_packet(payload, opus::RATE)?;

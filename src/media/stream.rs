@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::codec::{Decoder, PayloadError};
+use super::codec::{Decoder, Part, PayloadError};
 use super::delay::Delay;
 use super::duration_of;
 use super::encoding::Encoding;
@@ -96,9 +96,15 @@ impl Stream {
         Self::decoded_by(Decoder::new(encoding), tag, encoding, custom, config)
     }
 
-    /// As [`new`](Self::new), of two channels, which are mixed.
-    pub fn mixing(tag: String, encoding: Encoding, custom: Option<String>, config: StreamConfig) -> Self {
-        Self::decoded_by(Decoder::mixing(encoding), tag, encoding, custom, config)
+    /// As [`new`](Self::new), of two interleaved channels, of which it plays `part`.
+    pub fn interleaved(
+        part: Part,
+        tag: String,
+        encoding: Encoding,
+        custom: Option<String>,
+        config: StreamConfig,
+    ) -> Self {
+        Self::decoded_by(Decoder::interleaved(encoding, part), tag, encoding, custom, config)
     }
 
     fn decoded_by(

@@ -93,12 +93,14 @@ pub struct RouteParams {
     pub custom: Option<String>,
     /// How much louder it gets, in dB; minus infinity is silence.
     pub gain: f32,
+    /// Only the source's streams of this tag go this way; `None`: all.
+    pub source_tag: Option<String>,
 }
 
 impl Default for RouteParams {
     fn default() -> Self {
         let encoding = Encoding::pcm16(8000);
-        Self { encoding, opus: EncoderConfig::default(), tag: None, custom: None, gain: 0.0 }
+        Self { encoding, opus: EncoderConfig::default(), tag: None, custom: None, gain: 0.0, source_tag: None }
     }
 }
 
@@ -172,10 +174,11 @@ pub trait Source {
         self.fanout().0.add(sink, params)
     }
 
-    /// Removes the routes to `sink` with this tag, or all.
-    fn unroute(&self, sink: &Sink, tag: Option<&str>) {
+    /// Removes the routes to `sink`: all, or those with this tag, and of them those for this tag of the source.
+    fn unroute(&self, sink: &Sink, tag: Option<&str>, source_tag: Option<&str>) {
         self.fanout().0.end_if(RouteEnd::Stopped, |leg| {
-            if tag.is_some() { leg.is_to(sink, tag) } else { leg.sink_id() == sink.id() }
+            let meant = if tag.is_some() { leg.is_to(sink, tag) } else { leg.sink_id() == sink.id() };
+            meant && (source_tag.is_none() || leg.source_tag() == source_tag)
         });
     }
 }

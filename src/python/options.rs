@@ -13,7 +13,7 @@ use crate::media::stream::StreamConfig;
 use crate::media::voice::VoiceConfig;
 use crate::net::{Authorities, ClientAuth, ClientTls, Options, Trust, Versions, client_config, server_config};
 use crate::proto::{DeflateConfig, DeflateConfigError, Limits, Role};
-use crate::session::StreamsConfig;
+use crate::session::{Stereo, StreamsConfig};
 
 use super::errors;
 
@@ -107,7 +107,7 @@ impl ConnectionOptions {
     #[pyo3(signature = (*, connect_timeout, handshake_timeout, close_timeout, ping_interval, ping_timeout,
         max_message_size, max_fragments, compression, incoming, receive_buffer, send_buffer, media, playout_delay,
         playout_delay_max, playout_buffer, conceal, silence_duration, silence_threshold, levels,
-        voice_activity, trace))]
+        voice_activity, split_stereo, trace))]
     #[expect(clippy::fn_params_excessive_bools, reason = "keyword arguments of Python")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn new(
@@ -132,6 +132,7 @@ impl ConnectionOptions {
         silence_threshold: Option<f32>,
         levels: bool,
         voice_activity: Option<VoiceActivity>,
+        split_stereo: bool,
         trace: Option<PathBuf>,
     ) -> PyResult<Self> {
         let seconds = |field: &str, value: f64| seconds(py, field, value);
@@ -140,6 +141,7 @@ impl ConnectionOptions {
             duration: seconds("silence_duration", silence_duration)?,
             threshold_dbfs: silence_threshold,
         };
+        let stereo = if split_stereo { Stereo::Split } else { Stereo::Mix };
         let role = if incoming { Role::Server } else { Role::Client };
         let deflate = compression.map(|fields| fields.config(py, role)).transpose()?;
         let stream = StreamConfig {
@@ -162,7 +164,7 @@ impl ConnectionOptions {
             deflate,
             receive_buffer,
             send_buffer,
-            media: media.then(|| StreamsConfig { stream, ..StreamsConfig::default() }),
+            media: media.then_some(StreamsConfig { stream, stereo, ..StreamsConfig::default() }),
             trace,
         }))
     }

@@ -25,17 +25,23 @@ pub(super) fn route(
     custom_parameters: Option<String>,
     opus: Option<Opus>,
     gain: f32,
+    source_tag: Option<String>,
 ) -> PyResult<Option<u64>> {
     let encoding = Encoding::from_wire(encoding, None, None).map_err(|e| errors::format_error(py, &e))?;
     let opus = opus_config(py, encoding, opus)?;
-    let params = RouteParams { encoding, opus, tag, custom: custom_parameters, gain };
+    let params = RouteParams { encoding, opus, tag, custom: custom_parameters, gain, source_tag };
     source_of(source)?.route(sink_of(target)?, params).map_err(|e| errors::route(py, &e))
 }
 
 /// Ends what `route` began.
 #[pyfunction]
-pub(super) fn unroute(source: &Bound<'_, PyAny>, target: &Bound<'_, PyAny>, tag: Option<&str>) -> PyResult<()> {
-    source_of(source)?.unroute(&sink_of(target)?, tag);
+pub(super) fn unroute(
+    source: &Bound<'_, PyAny>,
+    target: &Bound<'_, PyAny>,
+    tag: Option<&str>,
+    source_tag: Option<&str>,
+) -> PyResult<()> {
+    source_of(source)?.unroute(&sink_of(target)?, tag, source_tag);
     Ok(())
 }
 

@@ -14,4 +14,4 @@ mod streams;
 pub use keepalive::{Keepalive, KeepaliveAction};
 pub use outbound::{Outbound, OutboundError};
 pub use outstream::OutStream;
-pub use streams::{Applied, MediaRefusal, Output, Pauses, Streams, StreamsConfig};
+pub use streams::{Applied, MediaRefusal, Output, Pauses, Stereo, Streams, StreamsConfig};

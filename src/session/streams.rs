@@ -6,18 +6,19 @@ use std::time::{Duration, Instant};
 use crate::media::codec::PayloadError;
 use crate::media::duration_of;
 use crate::media::encoding::{Encoding, FormatError};
-use crate::media::event::{self, EventError, Media, MediaEvent, Start};
+use crate::media::event::{self, EventError, Media, MediaEvent};
 use crate::media::level::Level;
-use crate::media::opus::Channels;
 use crate::media::scratch;
-use crate::media::stream::{Reached, Stream, StreamConfig, StreamEvent};
+use crate::media::stream::{CATCH_UP, Reached, Stream, StreamConfig, StreamEvent};
 use crate::media::voice::VoiceEvent;
 
 mod marks;
 mod pauses;
+mod starts;
 
 use marks::Marks;
 pub use pauses::Pauses;
+pub use starts::Stereo;
 
 /// Bounds and timing of the streams of one connection.
 #[derive(Debug, Clone, Copy)]
@@ -26,11 +27,13 @@ pub struct StreamsConfig {
     pub stream: StreamConfig,
     /// How many streams may be open at once on one connection, those that still play out after `stop` included.
     pub max_streams: usize,
+    /// What becomes of two channels.
+    pub stereo: Stereo,
 }
 
 impl Default for StreamsConfig {
     fn default() -> Self {
-        Self { stream: StreamConfig::default(), max_streams: 32 }
+        Self { stream: StreamConfig::default(), max_streams: 32, stereo: Stereo::default() }
     }
 }
 
@@ -123,7 +126,18 @@ pub enum Output<'a> {
 #[derive(Debug)]
 struct Entry {
     key: u64,
+    /// The same for the two streams that one start has made.
+    start: u64,
+    /// How much of the stream's tag the sender knows: the rest names the channel.
+    sent: usize,
     stream: Stream,
+}
+
+impl Entry {
+    /// The tag that media and stop of it have.
+    fn sent_tag(&self) -> &str {
+        self.stream.tag().get(..self.sent).unwrap_or_default()
+    }
 }
 
 /// The incoming streams of one connection.
@@ -197,52 +211,30 @@ impl Streams {
         match event {
             MediaEvent::Start(start) => self.start(now, start),
             MediaEvent::Media(media) => self.media(now, media),
-            MediaEvent::Stop(stop) => Ok(match self.open(stop.tag.as_deref().unwrap_or_default()) {
-                Some(entry) => {
-                    entry.stream.stop(now);
-                    Applied::Audio
+            MediaEvent::Stop(stop) => {
+                let mut applied = Applied::Ordinary;
+                for stream in self.open(stop.tag.as_deref().unwrap_or_default()) {
+                    stream.stop(now);
+                    applied = Applied::Audio;
                 }
-                None => Applied::Ordinary,
-            }),
+                Ok(applied)
+            }
         }
-    }
-
-    fn start(&mut self, now: Instant, start: &Start<'_>) -> Result<Applied, MediaRefusal> {
-        let tag = start.tag.as_deref().unwrap_or_default();
-        let (encoding, channels) = Encoding::received(start.encoding.as_deref(), start.sample_rate, start.channels)?;
-        if self.entries.len() >= self.config.max_streams {
-            return Err(MediaRefusal::TooManyStreams { tag: tag.to_owned(), limit: self.config.max_streams });
-        }
-        // A start without a stop before it: the old stream is over, its audio plays out first.
-        if let Some(entry) = self.open(tag) {
-            entry.stream.stop(now);
-        }
-        let custom = start.custom_parameters.as_deref().map(str::to_owned);
-        self.next_key += 1;
-        let make = match channels {
-            Channels::Mono => Stream::new,
-            Channels::Stereo => Stream::mixing,
-        };
-        let mut stream = make(tag.to_owned(), encoding, custom, self.config.stream);
-        if self.pauses.of(tag) {
-            stream.pause(now);
-        }
-        self.entries.push(Entry { key: self.next_key, stream });
-        Ok(Applied::Audio)
     }
 
     fn media(&mut self, now: Instant, media: &Media<'_>) -> Result<Applied, MediaRefusal> {
-        let Some(entry) = self.open(media.tag.as_deref().unwrap_or_default()) else { return Ok(Applied::Ordinary) };
+        let tag = media.tag.as_deref().unwrap_or_default();
+        if self.open(tag).next().is_none() {
+            return Ok(Applied::Ordinary);
+        }
         scratch::bytes(|payload| {
             event::decode_payload(&media.payload, payload).map_err(MediaRefusal::Event)?;
-            entry.stream.push(now, media.chunk, media.timestamp, payload)?;
+            // What one channel refuses the other one refuses, too: they have the same bytes.
+            for stream in self.open(tag) {
+                stream.push(now, media.chunk, media.timestamp, payload)?;
+            }
             Ok(Applied::Audio)
         })
-    }
-
-    /// The stream of `tag` that still takes audio: the last of that tag, unless it was stopped.
-    fn open(&mut self, tag: &str) -> Option<&mut Entry> {
-        self.entries.iter_mut().rev().find(|e| e.stream.tag() == tag).filter(|e| !e.stream.is_stopping())
     }
 
     /// Whether the entry at `index` is the one of its tag that plays.
@@ -269,7 +261,9 @@ impl Streams {
 
     /// Plays what is due at `now`: events and frames go to `out`.
     pub fn tick(&mut self, now: Instant, out: &mut impl FnMut(Output<'_>)) {
-        self.grid = Some(now);
+        // A tick that is a little late does not move the grid: it would fall back further with each.
+        let on_time = self.next_deadline().filter(|&at| at <= now && now.duration_since(at) < CATCH_UP);
+        self.grid = Some(on_time.unwrap_or(now));
         let mut index = 0;
         while index < self.entries.len() {
             self.tell_marks(index, now, out);
@@ -289,7 +283,7 @@ impl Streams {
 
     /// True when the stream is over.
     fn tick_one(&mut self, index: usize, now: Instant, frame: &mut Vec<i16>, out: &mut impl FnMut(Output<'_>)) -> bool {
-        let Entry { key, stream } = &mut self.entries[index];
+        let Entry { key, stream, .. } = &mut self.entries[index];
         let tick = stream.tick(now, frame);
         tell_voice(stream, out);
         let (tag, encoding, custom) = (stream.tag(), stream.encoding(), stream.custom());

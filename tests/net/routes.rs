@@ -95,7 +95,7 @@ fn two_sources_are_mixed_into_one_stream_that_ends_with_the_last_of_them() {
     b.server.route(Sink::Socket(c.server.clone()), louder).expect("a route");
     let other = b.server.route(Sink::Socket(c.server.clone()), RouteParams { tag: Some("x".into()), ..params(PCM) });
     other.expect("another tag is another stream");
-    b.server.unroute(&Sink::Socket(c.server.clone()), Some("x"));
+    b.server.unroute(&Sink::Socket(c.server.clone()), Some("x"), None);
 
     send_level(&a, "a", 40, 1);
     while !matches!(a.at_server.next(), Notice::MediaStarted { .. }) {}

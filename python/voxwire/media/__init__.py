@@ -4,7 +4,7 @@ from .audio_unit import AudioUnit
 from .conference import Conference
 from .player import Player
 from .recorder import Recorder
-from .routing import MediaSource, MediaUnit, SendMediaParameters, TagParameters, tag_of
+from .routing import MediaSource, MediaUnit, SendMediaParameters, StopMediaParameters, TagParameters, tag_of
 from .tone_detector import ToneDetector, ToneEnded, ToneStarted
 from .tone_generator import ToneGenerator
 
@@ -16,6 +16,7 @@ __all__ = [
     "Player",
     "Recorder",
     "SendMediaParameters",
+    "StopMediaParameters",
     "TagParameters",
     "ToneDetector",
     "ToneEnded",

@@ -34,6 +34,8 @@ class SendMediaParameters(TypedDict, total=False):
     """How much louder it gets, in dB, -96 to 24. Default 0. Sent again with another one, audio changes within 20 ms."""
     channel: Literal["left", "right"]
     """The channel of a `Recorder` that has two. No other unit has channels."""
+    source_tag: str
+    """Of a WebSocket that receives several streams: send only those of this tag. Without it all, mixed."""
 
 
 class TagParameters(TypedDict, total=False):
@@ -43,6 +45,13 @@ class TagParameters(TypedDict, total=False):
     """The stream's tag; without it all streams."""
     channel: Literal["left", "right"]
     """The channel of a `Recorder` that has two; without it both."""
+
+
+class StopMediaParameters(TagParameters, total=False):
+    """Which of the routes to a unit ends."""
+
+    source_tag: str
+    """What `sendMediaTo` was given as such; without it, whatever that was."""
 
 
 class MediaUnit:
@@ -119,6 +128,8 @@ class MediaSource(MediaUnit):
         What several units send to one is mixed; to a WebSocket, what has the same tag, or none. That is one stream, of one
         encoding: its tag and customParameters are those of the unit that begins it, and it stops with the last of them.
 
+        Called again for the same unit (and tag, and channel) it replaces what was before, also where `source_tag` differs.
+
         Raises TypeError for a thing that is no media unit, AudioRouteError (another encoding with the same tag),
         InvalidParameter, InvalidState.
         """
@@ -141,23 +152,31 @@ class MediaSource(MediaUnit):
             refuse("customParameters", custom, "something that JSON can hold")
         gain = gain_of(values.get("gain", 0.0))
         tag = _tag(values) if unit._default_encoding() is not None else None  # only a WebSocket has several streams
+        source_tag = _tag(values, "source_tag")
+        if source_tag is not None and self._default_encoding() is None:
+            refuse("source_tag", source_tag, f"none: a {type(self).__name__} has no tags; a WebSocket has")
         name = None if encoding is None else str(encoding)
-        Route(self, unit, name, tag, text, opus, gain, channel).establish()
+        Route(self, unit, name, tag, text, opus, gain, channel, source_tag).establish()
 
     def stopMediaTo(
-        self, mediaUnit: MediaUnit, parameters: TagParameters | None = None, **options: Unpack[TagParameters]
+        self,
+        mediaUnit: MediaUnit,
+        parameters: StopMediaParameters | None = None,
+        **options: Unpack[StopMediaParameters],
     ) -> None:
         """End what `sendMediaTo` began; nothing happens when nothing was sent. Raises TypeError as it does."""
         values = merged(parameters, options, known=SendMediaParameters.__annotations__)
         unit, tag, channel = _unit(mediaUnit), _tag(values), _channel(values)
+        source_tag = _tag(values, "source_tag")
         for sink in unit._sinks(channel):
-            _core.unroute(self._source(), sink, tag)
+            _core.unroute(self._source(), sink, tag, source_tag)
         several = unit._default_encoding() is not None
         for route in list(self._linked()):
             if (
                 route.is_between(self, unit)
                 and (tag is None or route.tag == tag or not several)
                 and channel in {None, route.channel}
+                and source_tag in {None, route.source_tag}
             ):
                 route.take_down(RouteEndReason.STOPPED)
 
@@ -185,10 +204,10 @@ def _unit(thing: object) -> MediaUnit:
     return thing
 
 
-def _tag(values: dict[str, Any]) -> str | None:
-    tag = values.get("tag")
+def _tag(values: dict[str, Any], field: str = "tag") -> str | None:
+    tag = values.get(field)
     if tag is not None and not isinstance(tag, str):
-        refuse("tag", tag, "a string")
+        refuse(field, tag, "a string")
     return tag
 
 

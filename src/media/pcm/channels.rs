@@ -4,9 +4,20 @@
 
 /// Appends the channels of `interleaved` to `left` and `right`. A last sample without a partner is left out.
 pub fn split_into(interleaved: &[i16], left: &mut Vec<i16>, right: &mut Vec<i16>) {
+    left_into(interleaved, left);
+    right_into(interleaved, right);
+}
+
+/// Appends the left channel of `interleaved`. A last sample without a partner is left out.
+pub fn left_into(interleaved: &[i16], out: &mut Vec<i16>) {
     let (pairs, _) = interleaved.as_chunks::<2>();
-    left.extend(pairs.iter().map(|pair| pair[0]));
-    right.extend(pairs.iter().map(|pair| pair[1]));
+    out.extend(pairs.iter().map(|pair| pair[0]));
+}
+
+/// Appends the right channel of `interleaved`.
+pub fn right_into(interleaved: &[i16], out: &mut Vec<i16>) {
+    let (pairs, _) = interleaved.as_chunks::<2>();
+    out.extend(pairs.iter().map(|pair| pair[1]));
 }
 
 /// Appends the mean of each left/right pair, rounded towards negative infinity: two loud parties never clip.

@@ -67,6 +67,11 @@ impl Leg {
         self.sink.id()
     }
 
+    /// The only tag of the source that goes this way; `None`: all do.
+    pub(super) fn source_tag(&self) -> Option<&str> {
+        self.params.source_tag.as_deref()
+    }
+
     pub(super) fn junction(&self) -> Weak<Junction> {
         Arc::downgrade(&self.junction)
     }
@@ -82,6 +87,9 @@ impl Leg {
     }
 
     pub(super) fn take(&mut self, origin: Origin<'_>, pcm: &[i16]) {
+        if self.source_tag().is_some_and(|tag| tag != origin.tag) {
+            return;
+        }
         let Some(index) = self.input(origin) else { return };
         self.gave += 1;
         if self.gave == 1 {

@@ -306,3 +306,192 @@ fn a_pause_is_of_a_tag_or_of_all_and_of_streams_that_start_later() {
     streams.pause(t0 + 500 * MS, None, false);
     assert_eq!(frames(&mut streams, 700), ["frame b 160"; 2]);
 }
+
+fn stereo(max_streams: usize) -> Streams {
+    Streams::new(StreamsConfig { max_streams, stereo: Stereo::Split, ..StreamsConfig::default() })
+}
+
+fn start_of_two(tag: &str) -> String {
+    let format = r#"{"encoding":"PCM8","channels":2}"#;
+    format!(r#"{{"event":"start","start":{{"tag":"{tag}","mediaFormat":{format},"customParameters":{{"n":1}}}}}}"#)
+}
+
+/// 20 ms of two channels: the left one counts up from `1000 * chunk`, the right one down from its negative.
+fn media_of_two(tag: &str, chunk: u64) -> String {
+    let pairs = (0..160).flat_map(|n| {
+        let sample = 1000 * chunk as i16 + n;
+        [sample, -sample]
+    });
+    let bytes: Vec<u8> = pairs.flat_map(i16::to_le_bytes).collect();
+    let payload = base64_simd::STANDARD.encode_to_string(bytes);
+    format!(r#"{{"event":"media","media":{{"tag":"{tag}","chunk":{chunk},"timestamp":0,"payload":"{payload}"}}}}"#)
+}
+
+/// What is heard of a tag until `until`.
+fn heard(streams: &mut Streams, until: Instant) -> (Vec<i16>, Vec<i16>) {
+    let (mut left, mut right) = (vec![], vec![]);
+    while let Some(at) = streams.next_deadline().filter(|&d| d <= until) {
+        streams.tick(at, &mut |output| {
+            if let Output::Frame { tag, pcm, custom, rate, .. } = output {
+                assert_eq!((custom, rate), (Some(r#"{"n":1}"#), 8000));
+                match tag {
+                    "t.left" => left.extend_from_slice(pcm),
+                    "t.right" => right.extend_from_slice(pcm),
+                    other => panic!("{other}"),
+                }
+            }
+        });
+    }
+    (left, right)
+}
+
+#[test]
+fn two_channels_are_two_streams_sample_for_sample() {
+    let t0 = Instant::now();
+    let mut streams = stereo(2);
+    apply(&mut streams, t0, &start_of_two("t")).unwrap();
+    for chunk in [1, 3, 2, 3, 4] {
+        assert_eq!(apply(&mut streams, t0, &media_of_two("t", chunk)).unwrap(), Applied::Audio);
+    }
+    assert_eq!(streams.buffered(Some("t.left")), 80 * MS);
+    assert_eq!(streams.buffered(Some("t.right")), 80 * MS);
+    assert_eq!(streams.buffered(Some("t")), Duration::ZERO, "nobody is called that");
+    assert_eq!(apply(&mut streams, t0, r#"{"event":"stop","stop":{"tag":"t"}}"#).unwrap(), Applied::Audio);
+    assert_eq!(apply(&mut streams, t0, &media_of_two("t", 5)).unwrap(), Applied::Ordinary, "both are stopped");
+    let (left, right) = heard(&mut streams, t0 + 5000 * MS);
+    let expected: Vec<i16> = (1..=4).flat_map(|chunk| (0..160).map(move |n| 1000 * chunk + n)).collect();
+    assert_eq!(left, expected);
+    assert_eq!(right, expected.iter().map(|sample| -sample).collect::<Vec<_>>());
+    let counters = streams.counters();
+    assert_eq!((counters.received, counters.duplicates, counters.lost), (10, 2, 0), "both channels count");
+    assert_eq!(streams.next_deadline(), None);
+}
+
+#[test]
+fn each_channel_starts_and_ends_with_its_tag() {
+    let t0 = Instant::now();
+    let mut streams = stereo(2);
+    apply(&mut streams, t0, &start_of_two("")).unwrap();
+    apply(&mut streams, t0, &media_of_two("", 1)).unwrap();
+    apply(&mut streams, t0, r#"{"event":"stop","stop":{}}"#).unwrap();
+    let mut log = play(&mut streams, t0, t0 + 5000 * MS);
+    log.sort();
+    let texts: Vec<_> = log.iter().map(|(_, text)| text.as_str()).collect();
+    let expected =
+        ["ended left 20", "ended right 20", "frame left 160", "frame right 160", "over", "over", "started left"];
+    for text in expected.iter().chain(&["started right"]) {
+        assert!(texts.contains(text), "{text}: {texts:?}");
+    }
+    assert_eq!(texts.len(), 8, "{texts:?}");
+}
+
+#[test]
+fn a_lost_chunk_is_concealed_in_both_channels() {
+    let t0 = Instant::now();
+    let mut streams = stereo(2);
+    apply(&mut streams, t0, &start_of_two("t")).unwrap();
+    for chunk in [1, 2, 4, 5] {
+        apply(&mut streams, t0, &media_of_two("t", chunk)).unwrap();
+    }
+    apply(&mut streams, t0, r#"{"event":"stop","stop":{"tag":"t"}}"#).unwrap();
+    let (left, right) = heard(&mut streams, t0 + 5000 * MS);
+    assert_eq!((left.len(), right.len()), (800, 800));
+    let counters = streams.counters();
+    assert_eq!((counters.lost, counters.concealed_gaps), (2, 2), "one in each");
+    assert!(left[340..460].iter().any(|&s| s > 0) && right[340..460].iter().any(|&s| s < 0), "made of its own channel");
+}
+
+#[test]
+fn silence_ends_one_channel_alone() {
+    let t0 = Instant::now();
+    let stream = StreamConfig { playout_delay_max: None, ..StreamConfig::default() };
+    let mut streams = Streams::new(StreamsConfig { stream, stereo: Stereo::Split, ..StreamsConfig::default() });
+    apply(&mut streams, t0, &start_of_two("t")).unwrap();
+    let mut log = vec![];
+    for chunk in 0..100_u32 {
+        let now = t0 + 20 * MS * chunk;
+        log.extend(play(&mut streams, t0, now));
+        let pairs: Vec<u8> =
+            [100_i16, if chunk < 10 { 100 } else { 0 }].repeat(160).into_iter().flat_map(i16::to_le_bytes).collect();
+        let payload = base64_simd::STANDARD.encode_to_string(pairs);
+        let json = format!(r#"{{"event":"media","media":{{"tag":"t","chunk":{chunk},"payload":"{payload}"}}}}"#);
+        apply(&mut streams, now, &json).unwrap();
+    }
+    let ended: Vec<_> = log.iter().filter(|(_, text)| text.starts_with("ended")).collect();
+    assert!(matches!(&*ended, [(_, text)] if text.starts_with("ended t.right")), "{ended:?}");
+    let frames = |tag: &str| {
+        let of_tag = log.iter().filter(|(_, text)| text.starts_with(&format!("frame {tag}")));
+        of_tag.map(|(at, _)| *at).collect::<Vec<_>>()
+    };
+    assert!(frames("t.left").len() > 90);
+    assert_eq!(frames("t.left"), frames("t.right"), "they are heard together");
+}
+
+#[test]
+fn both_channels_count_and_none_is_made_alone() {
+    let now = Instant::now();
+    let mut streams = stereo(3);
+    apply(&mut streams, now, &start("a")).unwrap();
+    apply(&mut streams, now, &start("b")).unwrap();
+    let error = apply(&mut streams, now, &start_of_two("t")).unwrap_err();
+    assert!(matches!(error, MediaRefusal::TooManyStreams { limit: 3, .. }), "{error}");
+    assert_eq!(apply(&mut streams, now, &media_of_two("t", 1)).unwrap(), Applied::Ordinary);
+    assert_eq!(streams.entries.len(), 2);
+}
+
+#[test]
+fn a_payload_that_is_refused_is_in_neither_channel() {
+    let now = Instant::now();
+    let mut streams = stereo(2);
+    apply(&mut streams, now, &start_of_two("t")).unwrap();
+    let odd = r#"{"event":"media","media":{"tag":"t","chunk":1,"payload":"AAAA"}}"#;
+    assert!(matches!(apply(&mut streams, now, odd), Err(MediaRefusal::Payload(_))));
+    assert_eq!((streams.counters().received, streams.buffered(None)), (0, Duration::ZERO));
+}
+
+#[test]
+fn a_stream_that_is_called_as_a_channel_takes_its_place_and_that_of_the_other_one() {
+    let t0 = Instant::now();
+    let mut streams = stereo(8);
+    apply(&mut streams, t0, &start_of_two("t")).unwrap();
+    apply(&mut streams, t0, &media_of_two("t", 1)).unwrap();
+    apply(&mut streams, t0, &start("t.left")).unwrap();
+    assert_eq!(apply(&mut streams, t0, &media_of_two("t", 2)).unwrap(), Applied::Ordinary);
+    assert_eq!(apply(&mut streams, t0, &media("t.left", 1)).unwrap(), Applied::Audio);
+    apply(&mut streams, t0, &start_of_two("t")).unwrap();
+    assert_eq!(apply(&mut streams, t0, &media("t.left", 2)).unwrap(), Applied::Ordinary);
+    assert_eq!(apply(&mut streams, t0, &media_of_two("t", 1)).unwrap(), Applied::Audio);
+}
+
+#[test]
+fn a_channel_is_cleared_paused_and_marked_by_itself() {
+    let t0 = Instant::now();
+    let mut streams = stereo(2);
+    streams.pause(t0, Some("t.right"), true);
+    apply(&mut streams, t0, &start_of_two("t")).unwrap();
+    for chunk in 1..=3 {
+        apply(&mut streams, t0, &media_of_two("t", chunk)).unwrap();
+    }
+    assert_eq!(streams.mark(t0, Some("t.left"), 1), Ok(true));
+    assert_eq!(streams.mark(t0, Some("t"), 2), Ok(false));
+    assert_eq!(marks(&mut streams, t0, t0 + 200 * MS), [(60, Reached { id: 1, played: true })]);
+    assert_eq!(streams.buffered(Some("t.right")), 60 * MS);
+    assert_eq!(streams.clear(t0 + 200 * MS, Some("t.left"), &mut |_| {}), Duration::ZERO);
+    assert_eq!(streams.clear(t0 + 200 * MS, Some("t.right"), &mut |_| {}), 60 * MS);
+}
+
+#[test]
+fn ticks_that_are_late_do_not_move_the_grid_of_several_streams() {
+    let t0 = Instant::now();
+    let mut streams = stereo(2);
+    apply(&mut streams, t0, &start_of_two("t")).unwrap();
+    for chunk in 1..=20 {
+        apply(&mut streams, t0, &media_of_two("t", chunk)).unwrap();
+    }
+    let mut due = vec![];
+    while let Some(at) = streams.next_deadline().filter(|&at| at < t0 + 400 * MS) {
+        due.push((at - t0).as_millis());
+        streams.tick(at + 3 * MS, &mut |_| {});
+    }
+    assert_eq!(due, (0..20).map(|n| 20 * n).collect::<Vec<_>>());
+}

@@ -469,9 +469,11 @@ class Player:
         rate: int | None,
         plays: int | None,
         ahead: float,
+        lead: float,
     ) -> Player:
         """A file, or bytes, or (neither) a stream that `give` brings. `encoding` and `rate` are for the format "raw"; `plays`
-        None is for ever; `ahead` in seconds. Raises OSError, MediaError (not something that can be played).
+        None is for ever; `ahead` and `lead` in seconds. Raises OSError, MediaError (not something that can be played),
+        InvalidParameter.
         """
 
     @property
@@ -484,7 +486,11 @@ class Player:
 
     @property
     def position(self) -> float:
-        """Milliseconds played."""
+        """Milliseconds sent."""
+
+    @property
+    def sent_ahead(self) -> float:
+        """Milliseconds of them that left ahead of real time."""
 
     @property
     def paused(self) -> bool: ...

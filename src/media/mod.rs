@@ -17,6 +17,7 @@ pub mod level;
 pub mod mixer;
 pub mod ogg;
 pub mod opus;
+pub mod pace;
 pub mod pcm;
 pub mod playout;
 pub mod resample;

@@ -10,6 +10,7 @@ use pyo3::types::{IntoPyDict, PyBytes, PyDict};
 use crate::media::codec::PayloadError;
 use crate::media::encoding::FormatError;
 use crate::media::event::EventError;
+use crate::media::lead::LeadTooLong;
 use crate::media::pcm::format::PartialSample;
 use crate::media::stream::TooManyMarks;
 use crate::net::{
@@ -83,6 +84,10 @@ pub(super) fn audio_unit(py: Python<'_>, source: &AudioUnitError) -> PyErr {
         AudioUnitError::Full { .. } => plain(py, "MediaBufferFull", source),
         AudioUnitError::Marks(_) | AudioUnitError::Closed => plain(py, "InvalidState", source),
     }
+}
+
+pub(super) fn lead(py: Python<'_>, source: LeadTooLong) -> PyErr {
+    plain(py, "InvalidParameter", &source)
 }
 
 pub(super) fn too_many_marks(py: Python<'_>, source: TooManyMarks) -> PyErr {

@@ -319,6 +319,9 @@ BAD: dict[str, Callable[[], Player]] = {
     "loop": lambda: Player(b"", loop=0),
     "loop of a stream": lambda: Player(pieces(b"", 1), loop=True),
     "ahead": lambda: Player(b"", ahead=0),
+    "lead": lambda: Player(wav_of(TONE), lead=10.001),
+    "lead that is none": lambda: Player(wav_of(TONE), lead=float("nan")),
+    "lead backwards": lambda: Player(wav_of(TONE), lead=-1),
 }
 
 
@@ -349,6 +352,74 @@ async def test_a_stream_into_a_websocket() -> None:
             assert time.perf_counter() - began > 0.15
             await listener.stopped()
     assert listener.audio == media.tone(200, 16000)
+
+
+async def test_a_player_that_leads_sends_ahead_and_then_in_real_time() -> None:
+    listener = Listener()
+    with RawServer(listener) as server:
+        async with WebSocket(server.url) as ws:
+            player = Player(wav_of(media.tone(500)), loop=3, lead=0.5)
+            player.sendMediaTo(ws)
+            assert player.sent_ahead == 0
+            began = time.perf_counter()
+            player.start()
+            finished = asyncio.create_task(player.wait_finished())
+            seen = []
+            while "stop" not in listener.names:
+                position, ahead = player.position, player.sent_ahead
+                now = time.perf_counter()
+                seen.append((now - began, position, len(listener.audio) / 16, ahead))
+                await asyncio.sleep(0.01)
+            assert player.position == 1500
+            await finished  # the far side has all, and plays for half a second
+            assert time.perf_counter() - began >= 1.5
+            assert player.sent_ahead == 0
+        for at, position, received, ahead in seen:
+            assert position <= at * 1000 + 500 + 20  # never ahead of the bound
+            assert received <= at * 1000 + 500 + 20 + 10
+            assert 0 <= ahead <= 500
+        assert listener.times[-1] - began >= 0.98  # the last one leaves half a second before its time
+        assert max(ahead for *_, ahead in seen) > 200
+    assert listener.audio == media.tone(500) * 3
+    assert [chunk["chunk"] for chunk in listener.chunks] == list(range(1, 76))
+
+
+@pytest.mark.parametrize("source", ["bytes", "stream"])
+async def test_what_was_sent_ahead_counts_after_a_pause(tmp_path: Path, source: str) -> None:
+    player = Player(source_of(source, wav_of(media.tone(1000)), tmp_path), lead=0.3, ahead=0.5)
+    async with AudioUnit(8000) as ear:
+        player.sendMediaTo(ear)
+        began = time.perf_counter()
+        player.start()
+        while player.position < 320:
+            await asyncio.sleep(0.005)
+        player.pause()
+        before, ahead = player.position, player.sent_ahead
+        assert ahead <= 300
+        await asyncio.sleep(0.1)
+        assert player.position == before
+        assert player.sent_ahead <= max(ahead - 95, 0)
+        player.resume()
+        while player.position < 1000:
+            assert player.position <= (time.perf_counter() - began) * 1000 + 320
+            await asyncio.sleep(0.005)
+        await player.wait_finished()
+        assert time.perf_counter() - began >= 1.0
+        assert b"".join([await ear.read() for _ in range(50)]) == media.tone(1000)
+
+
+async def test_stop_does_not_take_back_what_was_sent_ahead() -> None:
+    player = Player(wav_of(media.tone(5000)), lead=1)
+    async with AudioUnit(8000) as ear:
+        player.sendMediaTo(ear)
+        player.start()
+        while player.position < 1020:
+            await asyncio.sleep(0.005)
+        player.stop()
+        await player.wait_finished()
+        sent = player.position
+        assert 0 <= player.sent_ahead <= 1000
+        assert ear.readable == sent
 
 
 def test_a_player_that_plays_for_ever_ends_with_its_loop(tmp_path: Path) -> None:

@@ -43,12 +43,14 @@ class Player(Unit, MediaSource):
         rate: int | None = None,
         loop: bool | int = False,
         ahead: float = 2.0,
+        lead: float = 0.0,
     ) -> None:
         """Open the file; playing begins with `start`.
 
         `format` None: WAV or Ogg, as the first bytes tell. `encoding` (default PCM) and `rate` in Hz say what raw audio is.
         `loop` True: for ever; a number: so many times; without a gap. `ahead`: how much of a stream is taken, and of anything
-        decoded, before it is played; 0.1 seconds at least.
+        decoded, before it is played; 0.1 seconds at least. `lead`, in seconds and at most 10, lets it be sent so much ahead of
+        real time: for a far side that buffers, so that it rides over a stalled network.
 
         Raises OSError when the file cannot be read, MediaError when it cannot be played, InvalidParameter.
         """
@@ -86,6 +88,7 @@ class Player(Unit, MediaSource):
             rate=rate,
             plays=None if loop is True else 1 if loop is False else count("loop", loop, 1),
             ahead=float(ahead),
+            lead=float(lead),
         )
 
     def _source(self) -> _core.MediaSource:
@@ -103,8 +106,13 @@ class Player(Unit, MediaSource):
 
     @property
     def position(self) -> float:
-        """Milliseconds played, of all times together."""
+        """Milliseconds sent, of all times together; without a `lead`: played."""
         return self._unit.position
+
+    @property
+    def sent_ahead(self) -> float:
+        """Milliseconds sent ahead of real time (`lead`): the far side has them, and has not played them."""
+        return self._unit.sent_ahead
 
     @property
     def paused(self) -> bool:
@@ -118,20 +126,20 @@ class Player(Unit, MediaSource):
             self._pump = asyncio.get_running_loop().create_task(self._take(self._stream))
 
     def pause(self) -> None:
-        """Play nothing until `resume`."""
+        """Send nothing until `resume`. What was sent ahead (`sent_ahead`) is still heard."""
         self._unit.pause()
 
     def resume(self) -> None:
-        """Go on where `pause` stopped."""
+        """Go on where `pause` stopped, after what was sent ahead."""
         self._unit.resume()
 
     def stop(self) -> None:
-        """Stop playing, for good. A stream is cancelled and closed."""
+        """Send nothing more, for good. A stream is cancelled and closed. What was sent ahead is still heard."""
         self._unit.stop()
         self._cancel()
 
     async def wait_finished(self) -> None:
-        """Return when all is played, or after `stop`. Raises what the stream raised, MediaError when it cannot be played."""
+        """Return when all is played (what was sent ahead, too), or after `stop`. Raises what the stream raised, MediaError when it cannot be played."""
         await self._wait_finished()
 
     def _on_finished(self, error: Exception | None) -> None:

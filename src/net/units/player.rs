@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use crate::media::duration_of;
+use crate::media::lead::Lead;
+use crate::media::pace::Pace;
 use crate::media::sound::{SoundError, SoundFormat};
 
 use crate::net::mailbox::{Mailbox, Notice, UnitError};
@@ -54,11 +56,13 @@ pub struct PlayerConfig {
     pub plays: Option<u64>,
     /// How much is decoded before it is played.
     pub ahead: Duration,
+    /// How far ahead of real time it is sent.
+    pub lead: Lead,
 }
 
 impl Default for PlayerConfig {
     fn default() -> Self {
-        Self { format: SoundFormat::Any, plays: Some(1), ahead: Duration::from_secs(2) }
+        Self { format: SoundFormat::Any, plays: Some(1), ahead: Duration::from_secs(2), lead: Lead::default() }
     }
 }
 
@@ -79,12 +83,11 @@ pub struct Player {
     slot: Slot,
 }
 
-#[derive(Default)]
 struct State {
-    /// Samples played.
+    /// Samples sent.
     position: u64,
-    /// When the next frame is due; `None` when none is.
-    next: Option<Instant>,
+    /// When they are.
+    pace: Pace,
     /// It would be, but nothing is there to be played.
     starved: bool,
     paused: bool,
@@ -92,9 +95,8 @@ struct State {
     frame: Vec<i16>,
 }
 
-#[derive(Default, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 enum Phase {
-    #[default]
     New,
     Playing,
     Finished,
@@ -122,6 +124,14 @@ impl Player {
         feed.check()?;
         let duration = samples.zip(feed.rate()).map(|(samples, rate)| duration_of(samples, rate));
         let id = core.next_id();
+        let state = State {
+            position: 0,
+            pace: Pace::new(FRAME, config.lead),
+            starved: false,
+            paused: false,
+            phase: Phase::New,
+            frame: Vec::new(),
+        };
         Ok(Arc::new_cyclic(|me| Self {
             id,
             fanout: Fanout::new(id, Arc::clone(&mailbox)),
@@ -132,7 +142,7 @@ impl Player {
             filling: AtomicBool::new(false),
             wanted: AtomicBool::new(false),
             mailbox,
-            state: Mutex::default(),
+            state: Mutex::new(state),
             slot: Slot::new(),
         }))
     }
@@ -152,9 +162,14 @@ impl Player {
         self.duration
     }
 
-    /// How much was played.
+    /// How much was sent.
     pub fn position(&self) -> Duration {
         self.rate().map_or(Duration::ZERO, |rate| duration_of(lock(&self.state).position, rate))
+    }
+
+    /// How much of that was sent ahead of real time.
+    pub fn sent_ahead(&self) -> Duration {
+        lock(&self.state).pace.ahead(Instant::now())
     }
 
     /// Begins to play. Once: later calls do nothing.
@@ -166,15 +181,15 @@ impl Player {
         }
     }
 
-    /// Plays nothing until `resume`.
+    /// Plays nothing until `resume`, but for what was sent ahead.
     pub fn pause(&self) {
         let mut state = lock(&self.state);
         state.paused = true;
-        state.next = None;
+        state.pace.rest();
         state.starved = false;
     }
 
-    /// Goes on where `pause` stopped.
+    /// Goes on where `pause` stopped, after what was sent ahead.
     pub fn resume(&self) {
         let mut state = lock(&self.state);
         if std::mem::replace(&mut state.paused, false) {
@@ -187,7 +202,7 @@ impl Player {
         lock(&self.state).paused
     }
 
-    /// Ends playing now; `Notice::Finished` follows if it had not finished.
+    /// Sends nothing more; `Notice::Finished` follows if it had not finished.
     pub fn stop(&self) {
         self.finish(&mut lock(&self.state), None);
     }
@@ -213,11 +228,10 @@ impl Player {
         if state.phase != Phase::Playing || state.paused {
             return;
         }
-        let now = Instant::now();
-        state.next = Some(now);
+        state.pace.run(Instant::now());
         state.starved = false;
-        if let Some(me) = self.me.upgrade() {
-            self.core.pacer(self.id).schedule(me, now);
+        if let Some((me, at)) = self.me.upgrade().zip(state.pace.opens()) {
+            self.core.pacer(self.id).schedule(me, at);
         }
     }
 
@@ -247,7 +261,7 @@ impl Player {
     }
 
     fn finish(&self, state: &mut State, error: Option<PlayerError>) {
-        state.next = None;
+        state.pace.rest();
         if std::mem::replace(&mut state.phase, Phase::Finished) != Phase::Finished {
             self.feed.clear();
             // Its routes end with it: what it claimed at its targets is free for the next player.
@@ -270,17 +284,22 @@ impl Source for Player {
 impl Paced for Player {
     fn tick(&self, now: Instant) -> Option<Instant> {
         let mut state = lock(&self.state);
-        let due = state.next.filter(|&at| at <= now)?;
+        let Some(due) = state.pace.due(now) else { return state.pace.opens() };
         match self.feed.take(&mut state.frame) {
             Taken::Frame { rate, samples } => {
                 self.fanout.frame(Origin { key: self.id, tag: "", custom: None, rate }, &state.frame);
-                self.fanout.flush(now);
+                self.fanout.flush(due.max(now));
                 state.position += samples as u64;
-                state.next = Some(due + FRAME);
+                state.pace.gave(due);
             }
             Taken::Wait => {
-                state.next = None;
+                state.pace.rest();
                 state.starved = true;
+            }
+            Taken::End if due > now => {
+                // All is sent: streams end. Finished is what was heard.
+                self.fanout.over(self.id);
+                return Some(due);
             }
             Taken::End => {
                 let error = self.feed.error();
@@ -290,7 +309,7 @@ impl Paced for Player {
         if self.feed.is_low() {
             self.request_fill();
         }
-        state.next
+        state.pace.opens()
     }
 
     fn slot(&self) -> &Slot {

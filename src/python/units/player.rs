@@ -6,6 +6,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 
 use crate::media::encoding::Encoding;
+use crate::media::lead::Lead;
 use crate::media::sound::SoundFormat;
 use crate::net::{Play, Player, PlayerConfig, core};
 use crate::python::bridge::{LoopBridge, What};
@@ -23,7 +24,7 @@ pub(in crate::python) struct PyPlayer(pub(in crate::python) Handle<Player>);
 #[pymethods]
 impl PyPlayer {
     #[new]
-    #[pyo3(signature = (bridge, sink, path, data, *, format, encoding, rate, plays, ahead))]
+    #[pyo3(signature = (bridge, sink, path, data, *, format, encoding, rate, plays, ahead, lead))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments")]
     fn new(
         py: Python<'_>,
@@ -36,6 +37,7 @@ impl PyPlayer {
         rate: Option<u32>,
         plays: Option<u64>,
         ahead: f64,
+        lead: f64,
     ) -> PyResult<Self> {
         let mailbox = bridge.mailbox(py)?;
         let format = match format {
@@ -48,7 +50,8 @@ impl PyPlayer {
             }
             Some(other) => return Err(errors::parameter(py, "format", other, "wav, ogg, raw or None")),
         };
-        let config = PlayerConfig { format, plays, ahead: seconds(py, "ahead", ahead)? };
+        let lead = Lead::new(seconds(py, "lead", lead)?).map_err(|e| errors::lead(py, e))?;
+        let config = PlayerConfig { format, plays, ahead: seconds(py, "ahead", ahead)?, lead };
         let name = path.clone();
         let play = match (path, data) {
             (Some(path), _) => Play::File(path),
@@ -76,6 +79,11 @@ impl PyPlayer {
     #[getter]
     fn position(&self, py: Python<'_>) -> PyResult<f64> {
         Ok(self.0.get(py)?.position().as_secs_f64() * MS)
+    }
+
+    #[getter]
+    fn sent_ahead(&self, py: Python<'_>) -> PyResult<f64> {
+        Ok(self.0.get(py)?.sent_ahead().as_secs_f64() * MS)
     }
 
     #[getter]

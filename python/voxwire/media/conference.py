@@ -25,8 +25,9 @@ class Conference(Unit, MediaSource):
     """
 
     def __init__(self, rate: int = 16000) -> None:
-        """`rate`, at which it mixes, in Hz: 8000, 16000, 24000, 32000, 44100 or 48000. With telephones alone 8000 is
-        cheaper. Raises InvalidParameter, InvalidState (no running loop).
+        """`rate`, at which it mixes, in Hz: 8000, 16000, 24000, 32000, 44100 or 48000. A member of that rate is
+        not converted: 8000 is the rate for telephones alone (ULAW, ALAW, PCM8), and costs least. Raises InvalidParameter,
+        InvalidState (no running loop).
         """
         super().__init__()
         self._rate = rate

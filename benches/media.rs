@@ -11,13 +11,14 @@ use voxwire::media::conceal::Concealer;
 use voxwire::media::dtmf;
 use voxwire::media::encoding::Encoding;
 use voxwire::media::event::{self, MediaEvent, Parsed};
-use voxwire::media::level::Meter;
+use voxwire::media::level::{Meter, Window};
 use voxwire::media::mixer::Mixer;
 use voxwire::media::opus;
 use voxwire::media::pcm::channels;
 use voxwire::media::pcm::format::SampleFormat;
 use voxwire::media::resample::Resampler;
 use voxwire::media::stream::{Stream, StreamConfig};
+use voxwire::media::voice::{Voice, VoiceConfig};
 use voxwire::media::{g711, g722, ogg};
 
 /// A loud sine: every segment of G.711 and no denormal zeros.
@@ -296,9 +297,34 @@ fn listeners(criterion: &mut Criterion) {
     let pcm = audio(160);
     let (mut meter, mut detector) = (Meter::new(), dtmf::Detector::new(8000));
     criterion.bench_function("level/push_20ms", |bencher| bencher.iter(|| meter.push(black_box(&pcm))));
+    let (mut window, mut end) = (Window::default(), Instant::now());
+    criterion.bench_function("level/window_push_20ms", |bencher| {
+        bencher.iter(|| {
+            end += Duration::from_millis(20);
+            window.push(end, black_box(&pcm));
+        });
+    });
+    criterion.bench_function("level/window_level", |bencher| bencher.iter(|| black_box(window.level(black_box(end)))));
     criterion.bench_function("dtmf/detect_20ms", |bencher| {
         bencher.iter(|| detector.push(black_box(&pcm), |found| _ = black_box(found)));
     });
+}
+
+/// Nothing but speech has the detector change its mind; what it costs does not depend on what it hears.
+fn voices(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("voice");
+    for rate in [8000, 16_000, 48_000] {
+        let pcm = audio(rate as usize / 50);
+        let mut voice = Voice::new(rate, VoiceConfig::default()).expect("a known rate");
+        group.bench_function(format!("push_20ms/{rate}"), |bencher| {
+            bencher.iter(|| {
+                voice.push(black_box(&pcm));
+                while let Some(found) = voice.take() {
+                    black_box(found);
+                }
+            });
+        });
+    }
 }
 
 fn playout(criterion: &mut Criterion) {
@@ -366,6 +392,6 @@ criterion_group! {
     config = Criterion::default()
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1));
-    targets = g711_laws, resample, opus_packets, ogg_pages, g722_band, formats, listeners, events, legs, playout, conceal, mix
+    targets = g711_laws, resample, opus_packets, ogg_pages, g722_band, formats, listeners, voices, events, legs, playout, conceal, mix
 }
 criterion_main!(media);

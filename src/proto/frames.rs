@@ -144,22 +144,21 @@ pub struct IncomingFrame<'a> {
     pub payload: IncomingPayload<'a>,
 }
 
-/// The bytes of a frame. What came in one piece is still where it was read, and masked.
+/// The bytes of a frame, still masked unless they were decompressed: whoever takes them copies and unmasks in one go.
 #[derive(Debug, PartialEq, Eq)]
 pub enum IncomingPayload<'a> {
     /// In the chunk it came with.
     Masked(&'a [u8], [u8; 4]),
-    /// Collected or decompressed.
+    /// Collected from several chunks: behind this many bytes of header.
+    Collected(Vec<u8>, usize, [u8; 4]),
+    /// Decompressed.
     Plain(Vec<u8>),
 }
 
 impl IncomingPayload<'_> {
     /// Bytes of the payload.
     pub fn len(&self) -> usize {
-        match self {
-            Self::Masked(bytes, _) => bytes.len(),
-            Self::Plain(bytes) => bytes.len(),
-        }
+        self.parts().0.len()
     }
 
     /// True for an empty payload.
@@ -167,27 +166,33 @@ impl IncomingPayload<'_> {
         self.len() == 0
     }
 
+    /// The payload, where it is not masked.
+    pub fn plain(&self) -> Option<&[u8]> {
+        let (bytes, key) = self.parts();
+        (key == [0; 4]).then_some(bytes)
+    }
+
     /// Writes the payload to `out`, which has its length.
     pub fn copy_to(&self, out: &mut [u8]) {
-        match self {
-            Self::Masked(bytes, key) => {
-                out.copy_from_slice(bytes);
-                if *key != [0; 4] {
-                    apply_mask(out, *key, 0);
-                }
-            }
-            Self::Plain(bytes) => out.copy_from_slice(bytes),
+        let (bytes, key) = self.parts();
+        out.copy_from_slice(bytes);
+        if key != [0; 4] {
+            apply_mask(out, key, 0);
         }
     }
 
-    fn into_plain(self) -> Vec<u8> {
+    fn unmasked(&self) -> Vec<u8> {
+        let (bytes, key) = self.parts();
+        let mut plain = Vec::new();
+        copy_masked(bytes, key, &mut plain);
+        plain
+    }
+
+    fn parts(&self) -> (&[u8], [u8; 4]) {
         match self {
-            Self::Masked(bytes, key) => {
-                let mut plain = bytes.to_vec();
-                apply_mask(&mut plain, key, 0);
-                plain
-            }
-            Self::Plain(bytes) => bytes,
+            Self::Masked(bytes, key) => (bytes, *key),
+            Self::Collected(bytes, start, key) => (bytes.get(*start..).unwrap_or_default(), *key),
+            Self::Plain(bytes) => (bytes, [0; 4]),
         }
     }
 }
@@ -278,12 +283,14 @@ impl FrameReader {
 
     fn read<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<IncomingFrame<'a>>, FrameFault> {
         if self.held.is_empty() {
-            if let Some(head) = self.head(input)?
-                && let Some((frame, rest)) = input.split_at_checked(head.size + head.length)
-            {
-                *input = rest;
-                let payload = IncomingPayload::Masked(&frame[head.size..], head.key);
-                return self.frame(head, payload).map(Some);
+            if let Some(head) = self.head(input)? {
+                let total = head.size + head.length;
+                if let Some((frame, rest)) = input.split_at_checked(total) {
+                    *input = rest;
+                    let payload = IncomingPayload::Masked(&frame[head.size..], head.key);
+                    return self.frame(head, payload).map(Some);
+                }
+                self.make_room(total, input.len());
             }
             self.held.extend_from_slice(input);
             *input = &[];
@@ -300,18 +307,24 @@ impl FrameReader {
         };
         let total = head.size + head.length;
         let (part, rest) = input.split_at(input.len().min(total.saturating_sub(self.held.len())));
-        self.held.reserve_exact(part.len().max((total - self.held.len()).min(MAX_FIRST.max(self.held.len()))));
+        self.make_room(total, part.len());
         self.held.extend_from_slice(part);
         *input = rest;
         if self.held.len() < total {
             return Ok(None);
         }
-        let mut payload = std::mem::take(&mut self.held);
-        payload.drain(..head.size);
-        if head.key != [0; 4] {
-            apply_mask(&mut payload, head.key, 0);
+        let collected = std::mem::take(&mut self.held);
+        self.frame(head, IncomingPayload::Collected(collected, head.size, head.key)).map(Some)
+    }
+
+    /// Room in `held` for the `came` bytes that are there and, within reason, the rest of a frame of `total` bytes: what
+    /// has come is doubled at most, or grows by `MAX_FIRST`.
+    fn make_room(&mut self, total: usize, came: usize) {
+        let there = self.held.len() + came;
+        if self.held.capacity() < there {
+            let ahead = total.saturating_sub(there).min(MAX_FIRST.max(there));
+            self.held.reserve_exact(came + ahead);
         }
-        self.frame(head, IncomingPayload::Plain(payload)).map(Some)
     }
 
     /// The header at the start of `bytes`, `None` if it goes on behind them.
@@ -374,7 +387,11 @@ impl FrameReader {
                 reserved & RSV1 != 0
             };
             if inflate {
-                payload = IncomingPayload::Plain(self.inflate(&payload.into_plain(), fin)?);
+                let unmasked = match payload.plain() {
+                    Some(bytes) => Cow::Borrowed(bytes),
+                    None => Cow::Owned(payload.unmasked()),
+                };
+                payload = IncomingPayload::Plain(self.inflate(&unmasked, fin)?);
                 self.compressed = !fin;
                 reserved &= !RSV1;
             }

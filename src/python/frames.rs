@@ -89,10 +89,13 @@ impl PyFrames {
                     Ok(None) => return Ok((frames, None)),
                     Err(fault) => return Ok((frames, Some(described(&fault)))),
                 };
-                let payload = PyBytes::new_with(py, frame.payload.len(), |out| {
-                    frame.payload.copy_to(out);
-                    Ok(())
-                })?;
+                let payload = match frame.payload.plain() {
+                    Some(bytes) => PyBytes::new(py, bytes),
+                    None => PyBytes::new_with(py, frame.payload.len(), |out| {
+                        frame.payload.copy_to(out);
+                        Ok(())
+                    })?,
+                };
                 frames.append((frame.opcode, payload, frame.fin))?;
             }
         })?

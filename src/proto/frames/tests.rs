@@ -22,7 +22,7 @@ fn read(reader: &mut FrameReader, wire: &[u8], size: usize) -> (Frames, Option<F
     for mut piece in wire.chunks(size) {
         loop {
             match reader.next(&mut piece) {
-                Ok(Some(frame)) => frames.push((frame.opcode, frame.fin, frame.payload.into_plain())),
+                Ok(Some(frame)) => frames.push((frame.opcode, frame.fin, frame.payload.unmasked())),
                 Ok(None) => break,
                 Err(fault) => return (frames, Some(fault)),
             }

@@ -289,7 +289,8 @@ class Protocol:
     # Inside
 
     def _open(self, stream: StreamReader) -> Generator[None, None, None]:
-        """Read the request or the response."""
+        """Read the request or the response: `ClientProtocol` and `ServerProtocol` do, when the first bytes come."""
+        yield from stream.read_exact(0)
         raise NotImplementedError
 
     def _step(self) -> None:

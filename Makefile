@@ -15,7 +15,7 @@ NATIVE_TARGET := $(or $(CARGO_TARGET_DIR),target)/benches
 export PATH := $(PATH):$(CURDIR)/$(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: autobahn compat compat-client fuzz peers help toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python clean
+.PHONY: autobahn compat compat-client compat-packages fuzz peers help toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -72,6 +72,11 @@ autobahn: develop ## Autobahn|Testsuite, all cases in both roles (needs a Python
 
 compat: develop ## the same programs on websockets and on voxwire.compat, side by side; ARGS="-v closing" for some of them
 	PYTHONPATH=tests/compat:tests/python $(PY) -m differential $(ARGS)
+
+compat-packages: develop ## packages that use websockets, unchanged, on voxwire.compat; installs them beside the other tests' environment
+	test -x $(VENV)-packages/bin/python || $(PY) -m venv $(VENV)-packages
+	$(VENV)-packages/bin/python -m pip install --quiet -r tests/compat/packages/requirements.txt
+	cd tests/compat && PYTHONPATH=$(CURDIR)/python $(CURDIR)/$(VENV)-packages/bin/python packages
 
 compat-client: develop ## the same for websocket-client
 	cd tests/compat && PYTHONPATH=../python $(CURDIR)/$(PY) -m websocket_client $(ARGS)

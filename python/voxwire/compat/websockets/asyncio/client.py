@@ -201,7 +201,7 @@ class connect:  # noqa: N801 - it is called like a function
             raise
         except Exception as exc:
             connection.transport.abort()
-            location = _location(exc)
+            location = redirected_to(exc)
             if location is None:
                 raise
             uri = urllib.parse.urljoin(self.uri, location)
@@ -223,10 +223,7 @@ class connect:  # noqa: N801 - it is called like a function
                 return ValueError(f"cannot follow cross-origin redirect to {uri} with a Unix socket")
             if kwargs.get("host") is not None or kwargs.get("port") is not None:
                 return ValueError(f"cannot follow cross-origin redirect to {uri} with an explicit host or port")
-            if self.additional_headers is not None:
-                # What is secret is for the first server.
-                items = Headers(self.additional_headers).raw_items()
-                self.additional_headers = Headers([item for item in items if item[0].lower() not in _SECRET])
+            self.additional_headers = without_secrets(self.additional_headers)
         self.uri, self.ws_uri = uri, target
         return None
 
@@ -332,11 +329,18 @@ class connect:  # noqa: N801 - it is called like a function
                 delays = None
 
 
-def _location(exc: Exception) -> str | None:
+def redirected_to(exc: Exception) -> str | None:
     """Answer where a refusal leads to, if it is a redirect."""
     if not isinstance(exc, InvalidStatus) or exc.response.status_code not in _REDIRECTS:
         return None
     return exc.response.headers.get("Location")
+
+
+def without_secrets(headers: HeadersLike | None) -> HeadersLike | None:
+    """Answer the headers that another server than the first may have."""
+    if headers is None:
+        return None
+    return Headers([item for item in Headers(headers).raw_items() if item[0].lower() not in _SECRET])
 
 
 def unix_connect(path: PathLike | None = None, uri: str | None = None, **kwargs: Any) -> connect:

@@ -317,7 +317,7 @@ class Connection(asyncio.Protocol):
 
         `data` is random unless given. Raises ConnectionClosed, and ConcurrencyError for the data of a ping on its way.
         """
-        payload = None if data is None else _payload(data)
+        payload = None if data is None else as_payload(data)
         answered: asyncio.Future[float] = self.loop.create_future()
 
         def send() -> None:
@@ -335,7 +335,7 @@ class Connection(asyncio.Protocol):
 
     async def pong(self, data: DataLike = b"") -> None:
         """Send a pong that nobody asked for. Raises ConnectionClosed."""
-        await self._transmit(self.protocol.send_pong, _payload(data))
+        await self._transmit(self.protocol.send_pong, as_payload(data))
 
     def _answered(self, data: bytes) -> None:
         """Note a pong. It answers the pings before it, too."""
@@ -628,7 +628,8 @@ def broadcast(
         raise ExceptionGroup(what, failures)
 
 
-def _payload(data: DataLike) -> bytes:
+def as_payload(data: DataLike) -> bytes:
+    """Answer the payload of a ping or pong. Raises TypeError."""
     if isinstance(data, BytesLike):
         return bytes(data)
     if isinstance(data, str):

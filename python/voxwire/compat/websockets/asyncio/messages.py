@@ -37,18 +37,7 @@ class Assembler:
         resume: Callable[[], object] = lambda: None,
     ) -> None:
         """Begin empty. Raises ValueError for marks that make no sense."""
-        if low is None:
-            low = None if high is None else high // 4
-        elif high is None:
-            high = low * 4
-        if high is not None and low is not None:
-            if low < 0:
-                message = "low must be positive or equal to zero"
-                raise ValueError(message)
-            if high < low:
-                message = "high must be greater than or equal to low"
-                raise ValueError(message)
-        self.high, self.low = high, low
+        self.high, self.low = marks(high, low)
         self.pause, self.resume = pause, resume
         self.frames: deque[Received] = deque()
         self._paused = False
@@ -169,3 +158,19 @@ class Assembler:
         if self.low is not None and len(self.frames) <= self.low:
             self._paused = False
             self.resume()
+
+
+def marks(high: int | None, low: int | None) -> tuple[int | None, int | None]:
+    """Answer both marks; one that is not given follows from the other. Raises ValueError for those that make no sense."""
+    if low is None:
+        low = None if high is None else high // 4
+    elif high is None:
+        high = low * 4
+    if high is not None and low is not None:
+        if low < 0:
+            message = "low must be positive or equal to zero"
+            raise ValueError(message)
+        if high < low:
+            message = "high must be greater than or equal to low"
+            raise ValueError(message)
+    return high, low

@@ -1,0 +1,1 @@
+"""The API of `websockets.sync`: clients and servers in threads, without an event loop."""

@@ -30,7 +30,7 @@ def basic_auth(
     if (credentials is None) == (check_credentials is None):
         message = "provide either credentials or check_credentials"
         raise ValueError(message)
-    check = check_credentials if check_credentials is not None else _known(credentials)
+    check = check_credentials if check_credentials is not None else known(credentials)
 
     def refuse(connection: ServerConnection, why: str) -> Response:
         response = connection.respond(http.HTTPStatus.UNAUTHORIZED, f"{why} credentials\n")
@@ -55,7 +55,7 @@ def basic_auth(
     return process_request
 
 
-def _known(credentials: Any) -> Callable[[str, str], bool]:
+def known(credentials: Any) -> Callable[[str, str], bool]:
     """Answer what checks against pairs that are known."""
     pairs = [credentials] if _is_pair(credentials) else credentials
     if isinstance(pairs, Iterable):

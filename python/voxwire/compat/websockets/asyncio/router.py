@@ -32,7 +32,7 @@ def route(
     Takes what `serve` takes besides. `ssl=True`: something in front of the server does TLS. Raises ImportError without
     werkzeug.
     """
-    _require_werkzeug("route")
+    require_werkzeug("route")
     if ssl is not None and ssl is not True:
         kwargs["ssl"] = ssl
     router = (Router if create_router is None else create_router)(url_map, server_name, "ws" if ssl is None else "wss")
@@ -50,7 +50,7 @@ def route(
 
 def unix_route(url_map: Any, path: PathLike | None = None, **kwargs: Any) -> Server:
     """Do the same on a Unix socket."""
-    _require_werkzeug("unix_route")
+    require_werkzeug("unix_route")
     return route(url_map, unix=True, path=path, **kwargs)
 
 
@@ -101,7 +101,8 @@ class Router:
         await connection.handler(connection, **connection.handler_kwargs)
 
 
-def _require_werkzeug(name: str) -> None:
+def require_werkzeug(name: str) -> None:
+    """Raise ImportError without werkzeug."""
     try:
         import werkzeug.routing  # noqa: F401, PLC0415  # pyright: ignore[reportMissingImports] - optional
     except ImportError:

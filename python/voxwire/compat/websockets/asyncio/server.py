@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Server", "ServerConnection", "basic_auth", "broadcast", "serve", "unix_serve"]
 
-_FAILED = "Failed to open a WebSocket connection.\nSee server log for more information.\n"
+FAILED = "Failed to open a WebSocket connection.\nSee server log for more information.\n"
+"""What the peer reads when the application has failed."""
 
 
 class ServerConnection(Connection):
@@ -109,7 +110,7 @@ class ServerConnection(Connection):
         except Exception as exc:
             self.protocol.handshake_exc = exc
             self.logger.exception("%s failed", what)
-            return self.respond(http.HTTPStatus.INTERNAL_SERVER_ERROR, _FAILED)
+            return self.respond(http.HTTPStatus.INTERNAL_SERVER_ERROR, FAILED)
         assert response is None or isinstance(response, Response)  # noqa: S101 - as the original
         return response
 

@@ -1,8 +1,10 @@
 """The API for threads where it goes further than the original, and what needs a process of its own."""
 
 import contextlib
+import select
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -47,21 +49,21 @@ def test_tls_through_a_tls_proxy(tmp_path: Path) -> None:
             peer.send(frames.BINARY, b"x" * size)
         peer.answer_close()
 
-    def pass_on(source: socket.socket, target: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                target.sendall(data)
-        with contextlib.suppress(OSError):
-            target.shutdown(socket.SHUT_RDWR)
-
     def proxy(peer: RawPeer) -> None:
+        """One thread for both directions: an SSLSocket is not for two threads at once."""
+        outer = peer.sock
+        assert isinstance(outer, ssl.SSLSocket)
         peer.read_head()
         with socket.create_connection(("127.0.0.1", server.port)) as inner:
             peer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-            back = threading.Thread(target=pass_on, args=(inner, peer.sock))
-            back.start()
-            pass_on(peer.sock, inner)
-            back.join()
+            other: dict[socket.socket, socket.socket] = {outer: inner, inner: outer}
+            while True:
+                readable = [outer] if outer.pending() else select.select(list(other), [], [])[0]
+                for source in readable:
+                    data = source.recv(65536)
+                    if not data:
+                        return
+                    other[source].sendall(data)
 
     ours, its = certificates.client_context(), certificates.client_context()
     with (

@@ -149,6 +149,12 @@ class Trial:
         self.note(what, repr(result))
         return result
 
+    async def logged(self, words: str) -> None:
+        """Wait for a record of the log: what another task writes may come before or after what this one does next."""
+        async with asyncio.timeout(PATIENCE):
+            while not any(words in line for line in self.log):
+                await asyncio.sleep(0.001)
+
     def look(self, ws: Any) -> None:
         """Note what the connection says of itself."""
         self.note(

@@ -319,6 +319,7 @@ async def the_handler_raises(t: Trial) -> None:
 
     async with t.serving(handler) as server:
         await t.visit(server.url, t.hear_all)
+        await t.logged("connection handler failed")
 
 
 @scenario

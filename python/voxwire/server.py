@@ -6,10 +6,11 @@ import logging
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from . import _core
 from .checks import refuse
+from .closing import Closing
 from .errors import InvalidState
 from .events import NewWebSocketEvent, NewWebSocketFailedEvent
 from .gate import Gate, checked_origins
@@ -21,7 +22,6 @@ from .websocket import WebSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import TracebackType
 
     from .gate import Origins, ProcessRequest
     from .listen import Place
@@ -41,7 +41,7 @@ class _Reports:
     on_stopped: Callable[[], None]
 
 
-class WebSocketServer:
+class WebSocketServer(Closing):
     """What `allowWebSocketConnections` answers: the listening socket. It works until `close`, kept or not."""
 
     def __init__(
@@ -159,15 +159,7 @@ class WebSocketServer:
         """Return when the socket and all connections are closed."""
         await self._waiters.until(lambda: self._stopped)
 
-    async def __aenter__(self) -> Self:
-        """Answer the server."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close it and wait until it is closed."""
-        self.close()
+    async def _settled(self) -> None:
         await self.wait_closed()
 
     def _on_connection(

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from voxwire import _core
+from voxwire.closing import Closing
 from voxwire.enums import AudioUnitEvents
 from voxwire.events import AudioUnitMarkEvent
 from voxwire.marks import Marks
@@ -16,12 +17,11 @@ from .unit import Unit
 
 if TYPE_CHECKING:
     from enum import StrEnum
-    from types import TracebackType
 
     from typing_extensions import Buffer
 
 
-class AudioUnit(Unit, MediaSource, EventTarget):
+class AudioUnit(Unit, MediaSource, EventTarget, Closing):
     """Audio for Python code: read what is sent to it, write what it sends. PCM, signed 16-bit little-endian, mono.
 
     `async for frame in unit` gives frames of 20 ms until the unit is closed.
@@ -146,13 +146,3 @@ class AudioUnit(Unit, MediaSource, EventTarget):
         if not frame:
             raise StopAsyncIteration
         return frame
-
-    async def __aenter__(self) -> Self:
-        """Answer the unit."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the unit."""
-        self.close()

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from voxwire import _core
+from voxwire.closing import Closing
 from voxwire.errors import AudioRouteError
 
 from .routing import MediaSource, MediaUnit, SendMediaParameters, gain_of
 from .unit import Unit
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from voxwire.routes import Route
 
 
-class Conference(Unit, MediaSource):
+class Conference(Unit, MediaSource, Closing):
     """Mixes audio for any number of members, for each without its own: who is sent to it is heard by all it is sent to.
 
     `conference.add(ws, {"encoding": "ULAW"})` is `ws.sendMediaTo(conference)` and `conference.sendMediaTo(ws, …)`. A unit
@@ -104,13 +103,3 @@ class Conference(Unit, MediaSource):
             raise AudioRouteError(message)
         for route in routes:
             route.change(gain=gain, muted=muted)
-
-    async def __aenter__(self) -> Self:
-        """Answer the conference."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from os import fspath
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
 from voxwire import _core
 from voxwire.checks import is_number, refuse
+from voxwire.closing import Closing
 from voxwire.opus import OpusParameters
 from voxwire.parameters import count
 
@@ -16,13 +17,12 @@ from .unit import Path, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
 _SUFFIXES = {".ogg", ".opus", ".oga"}
 _SIDES = ("left", "right")
 
 
-class Recorder(Unit):
+class Recorder(Unit, Closing):
     """Writes the audio that is sent to it to a file, in real time: gaps become silence.
 
     WAV (16-bit PCM), or Ogg Opus for a name that ends in .ogg, .opus or .oga. What is recorded is written each second, and
@@ -139,15 +139,7 @@ class Recorder(Unit):
         """Return when the file is complete. Raises the error that ended the recording, if one did."""
         await self._wait_finished()
 
-    async def __aenter__(self) -> Self:
-        """Answer the recorder."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Complete the file."""
-        self.close()
+    async def _settled(self) -> None:
         await self.wait_closed()
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from voxwire import _core
+from voxwire.closing import Closing
 
 from .routing import MediaUnit
 from .unit import Unit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from types import TracebackType
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class ToneEnded:
     """How long it was, in milliseconds, to 10 ms."""
 
 
-class ToneDetector(Unit, MediaUnit):
+class ToneDetector(Unit, MediaUnit, Closing):
     """Hears the DTMF digits in the audio that is sent to it (ITU-T Q.23, within the limits of Q.24), whatever its encoding.
 
     `async for event in detector` gives a `ToneStarted` and a `ToneEnded` for each digit, `async for digit in
@@ -88,13 +88,3 @@ class ToneDetector(Unit, MediaUnit):
         if event is None:
             raise StopAsyncIteration
         return event
-
-    async def __aenter__(self) -> Self:
-        """Answer the detector."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the detector."""
-        self.close()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from voxwire import _core
 from voxwire.checks import is_number, refuse
+from voxwire.closing import Closing
 
 from .routing import MediaSource
 from .unit import Unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
 _DAY = 86_400_000
 _LOWEST, _HIGHEST = 20, 3800
@@ -20,7 +20,7 @@ _LOWEST, _HIGHEST = 20, 3800
 _MOST_SINES = 4
 
 
-class ToneGenerator(Unit, MediaSource):
+class ToneGenerator(Unit, MediaSource, Closing):
     """Plays tones in real time into what it is sent to: the digits of a telephone's keys, a dial tone.
 
     What is played while something plays follows it, in the same stream; a WebSocket gets `stop` after the last of it, and a
@@ -101,16 +101,6 @@ class ToneGenerator(Unit, MediaSource):
         self._unit.close()
         self._finished = True
         self._waiters.wake()
-
-    async def __aenter__(self) -> Self:
-        """Answer the generator."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the generator."""
-        self.close()
 
 
 def _within(field: str, value: float, least: int, most: int, unit: str) -> int:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 Path = str | PathLike[str]
 
 
-def _no_marks(identity: int, played: bool) -> None:
-    """Take a mark, of which only an AudioUnit has some."""
+def _ignored(*_: object) -> None:
+    """Take what only units of another kind report."""
 
 
 @dataclass(slots=True)
@@ -31,8 +31,8 @@ class Reports:
     on_writable: Callable[[], None]
     on_route_ended: Callable[[int, str, _core.RouteFigures], None]
     on_finished: Callable[[Exception | None], None]
-    on_file_completed: Callable[[str], None]
-    on_mark: Callable[[int, bool], None] = _no_marks
+    on_file_completed: Callable[[str], None] = _ignored
+    on_mark: Callable[[int, bool], None] = _ignored
 
 
 class Unit(MediaUnit):
@@ -44,7 +44,7 @@ class Unit(MediaUnit):
         self._finished = False
         self._error: Exception | None = None
         wake = self._waiters.wake
-        self._reports = Reports(wake, wake, self._on_route_ended, self._on_finished, lambda _path: None)
+        self._reports = Reports(wake, wake, self._on_route_ended, self._on_finished)
 
     def _is_over(self) -> bool:
         return self._finished

@@ -1,16 +1,18 @@
-//! An allocator that counts what each thread holds, for tests of bounds on memory. What C code allocates
-//! (zlib's contexts) is not counted.
+//! An allocator that counts what each thread holds and how often it asks, for tests of bounds on memory and of hot paths.
+//! What C code allocates (zlib's contexts) is not counted.
+#![allow(dead_code, reason = "each test crate that includes this uses a part of it")]
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
 };
 
-/// Counts what this thread holds, and the most that it held.
+/// Counts what this thread holds, the most that it held, and its requests for memory.
 struct Counting;
 
 thread_local! {
     static HELD: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+    static ASKED: Cell<usize> = const { Cell::new(0) };
 }
 
 fn count(plus: usize, minus: usize) {
@@ -19,6 +21,16 @@ fn count(plus: usize, minus: usize) {
         let now = (held.get().0 + plus).saturating_sub(minus);
         held.set((now, held.get().1.max(now)));
     });
+    if plus > 0 {
+        let _ = ASKED.try_with(|asked| asked.set(asked.get() + 1));
+    }
+}
+
+/// How often this thread asks for memory, for more of it included, while it does `work`.
+pub fn allocations(work: impl FnOnce()) -> usize {
+    let before = ASKED.get();
+    work();
+    ASKED.get() - before
 }
 
 // SAFETY: everything is done by the system's allocator; counting does not allocate.

@@ -8,6 +8,8 @@ MIN_PYTHON := 3.11
 MIN_RUST := 1.95
 # Of `make fuzz`, for each target.
 MINUTES ?= 10
+# Test processes at once: tests wait more than they compute.
+JOBS ?= 3
 # The native programs of the benchmarks, where benches/native.py builds them, too.
 NATIVE := benches/native/Cargo.toml
 NATIVE_TARGET := $(or $(CARGO_TARGET_DIR),target)/benches
@@ -62,7 +64,7 @@ rust-test: $(VENV)/.ready ## the tests of the Rust layers
 	cargo test --quiet --locked --release --manifest-path $(NATIVE) --target-dir $(NATIVE_TARGET)
 
 python-test: develop ## the tests of the package, over asyncio and uvloop
-	$(PY) -m pytest
+	$(PY) -m pytest -n $(JOBS) --dist loadfile
 
 peers: ## install the browsers, servers and proxies that tests/peers runs against (Debian, root)
 	tools/install_peers.sh

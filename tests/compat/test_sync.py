@@ -62,6 +62,7 @@ def test_tls_through_a_tls_proxy(tmp_path: Path) -> None:
                 for source in readable:
                     data = source.recv(65536)
                     if not data:
+                        outer.shutdown(socket.SHUT_RDWR)
                         return
                     other[source].sendall(data)
 

@@ -17,7 +17,7 @@ NATIVE_TARGET := $(or $(CARGO_TARGET_DIR),target)/benches
 export PATH := $(PATH):$(CURDIR)/$(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: autobahn compat compat-client compat-packages fuzz peers help toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python clean
+.PHONY: autobahn compat compat-client compat-packages fuzz peers help instructions toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -40,7 +40,7 @@ demo: develop ## a real call: caller, bridge and agent as three processes, on re
 	$(PY) -m pip install --quiet --disable-pip-version-check "matplotlib>=3.9" || echo "no matplotlib: the demo will draw no picture"
 	$(PY) examples/demo.py
 
-test: develop lint types rust-test python-test ## everything that must hold before a change lands
+test: develop lint types rust-test python-test instructions ## everything that must hold before a change lands
 
 lint: $(VENV)/.ready ## formatting, clippy, ruff, the layers
 	cargo fmt --check
@@ -92,6 +92,9 @@ wheel: $(VENV)/.ready ## build the wheel, install it into an empty environment, 
 
 bench: $(VENV)/.ready ## criterion benches of the Rust layers
 	cargo bench --locked --features net
+
+instructions: develop ## instructions per message of the hot paths, against their bounds (needs valgrind)
+	$(PY) -m benches.instructions
 
 bench-python: develop ## round trips, one-way flows, bridged calls, memory; beside websockets, aiohttp, picows, audioop
 	$(PY) -m pip install --quiet --disable-pip-version-check --group bench

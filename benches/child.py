@@ -7,6 +7,7 @@ import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,12 +19,21 @@ from .native import ROOT
 class Child:
     """The parent's side."""
 
-    def __init__(self, module: str, argument: dict[str, Any] | None = None, *, core: int | None = None) -> None:
-        """Starts `python -m module`, or the native program `native/<name>`, on one core if one is given."""
+    def __init__(
+        self,
+        module: str,
+        argument: dict[str, Any] | None = None,
+        *,
+        core: int | None = None,
+        under: Sequence[str] = (),
+    ) -> None:
+        """Starts `python -m module`, or the native program `native/<name>`, on one core if one is given, `under` another
+        command.
+        """
         self._module = module
         folder, _, name = module.rpartition("/")
         python = [sys.executable, "-W", "ignore::DeprecationWarning", "-m", module]
-        command = [*([native.program(name)] if folder else python), json.dumps(argument or {})]
+        command = [*under, *([native.program(name)] if folder else python), json.dumps(argument or {})]
         with on_core(core):
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT

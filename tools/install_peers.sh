@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs the peers of tests/peers from Debian's packages: browsers, servers and proxies that nobody here wrote.
-# Without them those tests are skipped. Says what cannot be installed and goes on; does nothing when all is there.
+# Installs from Debian's packages the peers of tests/peers: browsers, servers and proxies that nobody here wrote; and
+# valgrind, for benches/instructions.py. Without them those tests are skipped. Says what cannot be installed and goes on; does nothing when all is there.
 set -euo pipefail
 
-WANTED="chromium node node-ws nginx haproxy microsocks tinyproxy openssl"
+WANTED="chromium node node-ws nginx haproxy microsocks tinyproxy openssl valgrind"
 
 there() { # is it installed?
     case $1 in

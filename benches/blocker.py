@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from . import child
@@ -14,10 +15,10 @@ GAP = 0.02
 """Seconds that the loop is free between two blocks."""
 
 
-async def blocks_when_told() -> None:
+async def blocks_when_told(figures: Callable[[], dict[str, Any]] = dict) -> None:
     """Waits for the parent's word how to block the loop, and does so until the parent ends (then ends the process).
 
-    "sleep" blocks the loop; "busy" computes as well: it holds the GIL and takes a core.
+    "sleep" blocks the loop; "busy" computes as well: it holds the GIL and takes a core. Asked for them, it says `figures`.
     """
     loop = asyncio.get_running_loop()
     told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -29,7 +30,8 @@ async def blocks_when_told() -> None:
         told.put_nowait(child.parse(line))
 
     loop.add_reader(sys.stdin, read)
-    message = await told.get()
+    while "block" not in (message := await told.get()):
+        child.say(**figures())
     kind, seconds = message["block"], float(message["seconds"])
     while True:
         if kind == "sleep":

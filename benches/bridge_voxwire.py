@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import fields
+from typing import Any
 
 from voxwire import AppEvents, Engine, NewWebSocketEvent, OpenEvent, WebSocket, WebSocketAudioEncoding
 
 from . import child
 from .blocker import blocks_when_told
 from .clients import LOOPS
+
+
+def figures() -> dict[str, Any]:
+    """What became of the audio, as the bridge knows it."""
+    counted = Engine.statistics()
+    return {field.name: getattr(counted, field.name) for field in fields(counted) if field.name.startswith("media_")}
 
 
 async def serve(agent_port: int) -> None:
@@ -29,7 +37,7 @@ async def serve(agent_port: int) -> None:
     engine.addEventListener(AppEvents.WebSocket, on_call)
     server = engine.allowWebSocketConnections(max_connections=10_000)
     child.say(port=server.port)
-    await blocks_when_told()
+    await blocks_when_told(figures)
 
 
 def main() -> None:

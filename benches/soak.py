@@ -37,5 +37,12 @@ def run(options: Options) -> list[Table]:
         f"{ms(result['own_lateness']['p99'])} ms late at p99{', which is too late' if calls.spoiled(result) else ''}. "
         f"{options.pinned}"
     )
+    told = result["bridge"]
+    table.notes.append(
+        f"The bridge itself: {count(told['media_lost'])} chunks never came, {count(told['media_frames_sent'])} frames sent; of each "
+        f"leg's audio it left out or repeated {told['media_adjusted_ms'] / (2 * size):.0f} ms to correct the delay, discarded "
+        f"{told['media_discarded_ms'] / (2 * size):.0f} ms, did not send {told['media_dropped_ms'] / (2 * size):.0f} ms because the "
+        f"peer was too slow, made up {told['media_concealed_ms'] / (2 * size):.0f} ms (means)."
+    )
     table.values[-1].update(growth_kib=growth, **result)
     return [table]

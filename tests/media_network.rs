@@ -104,6 +104,77 @@ fn a_stall_is_caught_up_with() {
     }
 }
 
+/// Kinds of audio: a level for each frame as the benchmarks send it, a voice with pauses, noise, a tone, silence.
+fn kinds() -> Vec<(&'static str, Vec<i16>)> {
+    let mut state = 1_u32;
+    let noise = (0..16_000).map(|_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 16) as i16 / 4
+    });
+    let noise: Vec<i16> = noise.collect();
+    let seconds = |n: usize| n as f64 / 8000.0;
+    let voice = (0..8000 * 4).map(|n| {
+        let t = seconds(n);
+        let pitch = 120.0 * t + 10.0 * (t * 3.0).sin();
+        let sum: f64 = (1..15).map(|k| (std::f64::consts::TAU * pitch * f64::from(k)).sin() / f64::from(k)).sum();
+        (sum * (5000.0 * (t * 12.0).sin()).max(0.0) * f64::from(u8::from(t < 3.0))) as i16
+    });
+    let tone = (0..8000).map(|n| ((seconds(n) * 440.0 * std::f64::consts::TAU).sin() * 8000.0) as i16);
+    vec![
+        ("levels", (0..16 * 160).map(|n: i16| 2000 + 1500 * (n / 160)).collect()),
+        ("voice", voice.collect()),
+        ("noise", noise),
+        ("tone", tone.collect()),
+        ("silence", vec![0; 160]),
+    ]
+}
+
+/// What became of a stall at 10 s.
+fn stalled(audio: &[i16], ms_long: u64, ours: bool) -> Report {
+    let stalls = vec![(ms(10_003), ms(ms_long))];
+    let network =
+        if ours { Network { ours: stalls, ..Network::default() } } else { Network { stalls, ..Network::default() } };
+    let sender = Sender { audio: Some(audio.to_vec()), ..Sender::paced(ms(45_000)) };
+    let report = run(&sender, &network, StreamConfig::default(), 1);
+    report.check();
+    report
+}
+
+#[test]
+fn after_a_stall_the_delay_is_back_within_seconds_whatever_the_audio() {
+    for (kind, audio) in kinds() {
+        for stall in [60, 200, 1000] {
+            for ours in [false, true] {
+                let report = stalled(&audio, stall, ours);
+                let depth = |after: u64| report.depth_between(ms(10_003 + stall + after), ms(44_000));
+                let counters = report.counters;
+                let about = format!("{kind}, {stall} ms, ours: {ours}: {counters:?}");
+                assert!(depth(6000) <= ms(if stall < 1000 { 200 } else { 520 }), "{:?}: {about}", depth(6000));
+                let within = if kind == "noise" { 21_000 } else { 14_000 };
+                assert!(depth(within) <= ms(60), "{:?}: {about}", depth(within));
+                // More is not thrown away than what is over the maximum, and no more left out than what was added.
+                let thrown = if stall == 1000 { ms(520) } else { ms(0) };
+                assert!(ms(counters.discarded_samples / 8) <= thrown, "{about}");
+                assert!(ms(counters.shortened_samples / 8) <= ms(stall.min(500)), "{about}");
+            }
+        }
+    }
+}
+
+#[test]
+fn that_we_were_held_up_ourselves_says_nothing_about_the_sender() {
+    for (kind, audio) in kinds() {
+        for stall in [15, 60, 120, 195] {
+            let report = stalled(&audio, stall, true);
+            let counters = report.counters;
+            let changed = counters.shortened_samples + counters.lengthened_samples + counters.discarded_samples;
+            assert_eq!((changed, report.dry), (0, 0), "{kind}, {stall} ms: {counters:?}");
+            assert_eq!(report.deepest, report.depth_between(ms(9000), ms(11_000)), "{kind}, {stall} ms");
+            assert!(report.depth_between(ms(11_000), ms(44_000)) <= ms(40), "{kind}, {stall} ms");
+        }
+    }
+}
+
 #[test]
 fn what_is_sent_ahead_is_played_as_it_came() {
     // Text-to-speech: utterances at once, pauses between them, some shorter than what was sent ahead.
@@ -179,14 +250,17 @@ fn networks() -> impl Strategy<Value = Network> {
     ];
     let stalls = proptest::collection::vec((0u64..30_000, 10u64..4000), 0..4)
         .prop_map(|stalls| stalls.into_iter().map(|(at, long)| (ms(at), ms(long))).collect());
-    (loss, jitter, 0.0..0.1, 0.0..0.1, any::<bool>(), stalls).prop_map(
-        |(loss, jitter, duplicate, reorder, in_order, stalls)| Network {
+    let ours = proptest::collection::vec((0u64..30_000, 10u64..1500), 0..3)
+        .prop_map(|stalls| stalls.into_iter().map(|(at, long)| (ms(at), ms(long))).collect());
+    (loss, jitter, 0.0..0.1, 0.0..0.1, any::<bool>(), stalls, ours).prop_map(
+        |(loss, jitter, duplicate, reorder, in_order, stalls, ours)| Network {
             loss,
             jitter,
             duplicate,
             reorder,
             in_order,
             stalls,
+            ours,
             jitter_until: None,
         },
     )

@@ -15,6 +15,11 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_secs(2);
 /// And so many of them are remembered.
 const LOOKS: usize = 5;
+/// What was seen in all of them is taken back at once, of what was seen in fewer, so much less for each that is missing: a
+/// delay that is great falls soon, and the last of it when there is reason to believe in the calm.
+const DOUBT_NS: i64 = 20_000_000;
+/// But not in fewer than these.
+const LEAST_LOOKS: usize = 2;
 /// Without a chunk for this long, the looks before do not count any more.
 const FORGET: Duration = Duration::from_secs(1);
 /// How far clocks may differ: 1 ms a second.
@@ -168,7 +173,20 @@ impl Delay {
         false
     }
 
-    fn correction(&self, last: Look, chunk: i64, on_schedule: bool) -> Option<Correction> {
+    /// What the last looks had to spare, beyond doubt, and how many they were.
+    fn excess(&self, floor: i64) -> (i64, usize) {
+        let (mut least, mut most) = (i64::MAX, (0, LOOKS));
+        for (count, look) in (1..).zip(self.looks.iter().rev()) {
+            least = least.min(look.depth);
+            let excess = least - floor - DOUBT_NS * LOOKS.saturating_sub(count) as i64;
+            if count >= LEAST_LOOKS && excess > most.0 {
+                most = (excess, count);
+            }
+        }
+        most
+    }
+
+    fn correction(&mut self, last: Look, chunk: i64, on_schedule: bool) -> Option<Correction> {
         let least = self.looks.iter().map(|look| look.depth).min()?;
         let floor = self.floor(chunk);
         if on_schedule {
@@ -176,8 +194,11 @@ impl Delay {
             if over > ENOUGH_NS {
                 return Some(Correction::Cut(Duration::from_nanos(over.unsigned_abs())));
             }
-            let excess = (least - floor).min(self.waited);
-            if self.looks.len() == LOOKS && excess > ENOUGH_NS {
+            let (excess, looks) = self.excess(floor);
+            let excess = excess.min(self.waited);
+            if excess > ENOUGH_NS {
+                // Those before them knew another delay.
+                self.looks.drain(..self.looks.len().saturating_sub(looks));
                 return Some(Correction::Shorten(Duration::from_nanos(excess.unsigned_abs())));
             }
         }

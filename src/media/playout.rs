@@ -15,6 +15,10 @@ pub use encoded::{Encoded, Opened};
 pub use numbers::fingerprint;
 use numbers::{Numbers, Verdict};
 
+/// Room that a buffer keeps, however little is in it.
+const SPARE_SAMPLES: usize = 4096;
+const SPARE_SPANS: usize = 64;
+
 /// What became of one chunk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pushed {
@@ -216,7 +220,18 @@ impl Playout {
                 self.spans.pop_front();
             }
         }
+        self.give_back();
         count
+    }
+
+    /// Gives memory back that a burst has taken and that is not needed any more: of many streams it is much.
+    fn give_back(&mut self) {
+        if self.samples.capacity() > SPARE_SAMPLES && self.samples.len() < self.samples.capacity() / 4 {
+            self.samples.shrink_to((2 * self.samples.len()).max(SPARE_SAMPLES / 2));
+        }
+        if self.spans.capacity() > SPARE_SPANS && self.spans.len() < self.spans.capacity() / 4 {
+            self.spans.shrink_to((2 * self.spans.len()).max(SPARE_SPANS / 2));
+        }
     }
 
     /// As `pull`, but they stay.

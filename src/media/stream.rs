@@ -31,6 +31,14 @@ const TELL_AFTER: Duration = Duration::from_secs(1);
 /// A tick that is later than this does not catch up: the time grid starts anew at that tick.
 pub const CATCH_UP: Duration = Duration::from_millis(200);
 
+/// A tick that is later than this says that we were held up: by the machine, or because there is too much to do. Then what
+/// was to be read waits, too, and that it is not here yet says nothing about the sender.
+const HELD_UP: Duration = Duration::from_millis(10);
+/// So long after such a tick it should have been read.
+const READING: Duration = Duration::from_millis(20);
+/// Where every tick is late, the delay is looked at this often all the same.
+const LOOK_AT_LEAST: Duration = Duration::from_millis(500);
+
 /// What the sender may still send, and what is left to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sender {
@@ -78,6 +86,10 @@ pub struct Stream {
     tell: Option<Instant>,
     /// Less than a frame was there when it was due, and has been given one frame more.
     waited: bool,
+    /// We were held up: until when what waits to be read may come.
+    reading: Option<Instant>,
+    /// When the delay was looked at.
+    observed: Option<Instant>,
     sender: Sender,
     /// Since when nothing is to be played.
     paused: Option<Instant>,
@@ -146,6 +158,8 @@ impl Stream {
             untold: 0,
             tell: None,
             waited: false,
+            reading: None,
+            observed: None,
             sender: Sender::Open,
             paused: None,
             marks: Marks::default(),
@@ -248,7 +262,12 @@ impl Stream {
             let full = self.waited && self.supply.available() >= self.frame_samples;
             let due = if full { due.min(self.last_end.map_or(now, |end| now.max(end))) } else { due };
             self.due = Some(due);
-            self.supply.observe(now, due.saturating_duration_since(now), self.frame_samples);
+            let stale = self.observed.is_none_or(|at| now.saturating_duration_since(at) >= LOOK_AT_LEAST);
+            let reading = self.reading.is_some_and(|until| now < until);
+            if stale || (!reading && now.saturating_duration_since(due) < HELD_UP) {
+                self.observed = Some(now);
+                self.supply.observe(now, due.saturating_duration_since(now), self.frame_samples);
+            }
             return;
         }
         let soonest = self.last_end.map_or(now, |end| now.max(end));
@@ -341,6 +360,19 @@ impl Stream {
         [self.opens(), self.silence(), self.tell].into_iter().flatten().min()
     }
 
+    /// Whether the frame that was due at `due` is put off, because we were held up and what waits to be read may belong in it.
+    fn awaits_reading(&mut self, now: Instant, due: Instant) -> bool {
+        // Of what is later than `CATCH_UP`, `due` is `now`: it is the deadline that was missed.
+        let held_up = now.saturating_duration_since(self.due.unwrap_or(due)) >= HELD_UP;
+        let whole = self.is_stopping() || self.supply.available() >= self.frame_samples;
+        if held_up && (whole || self.reading.is_none()) {
+            self.reading = Some(now + READING);
+        } else if whole && self.reading.is_some_and(|until| until <= now) {
+            self.reading = None;
+        }
+        !whole && self.flow == Flow::Playing && self.reading.is_some_and(|until| now < until)
+    }
+
     /// Does what was due first, if its time has come. `frame` is cleared, and filled with exactly
     /// one frame if audio is to be played.
     ///
@@ -364,6 +396,7 @@ impl Stream {
             return self.end_by_silence();
         }
         match due.filter(|_| self.opens().is_some_and(|at| at <= now)) {
+            Some(due) if self.awaits_reading(now, due) => Tick::default(),
             Some(due) => {
                 let tick = self.play(due, frame);
                 if let (true, Some(window), Some(end)) = (tick.played, &mut self.level, self.last_end) {

@@ -7,6 +7,13 @@ use super::pcm;
 /// Periods of 2.5 to 10 ms: 100 to 400 Hz, and multiples of what is higher.
 const PERIOD_US: (usize, usize) = (2500, 10_000);
 
+/// Two periods that correlate by this are alike.
+const ALIKE: f32 = 0.9;
+/// Samples of two of the longest, taken at 8 to 16 kHz.
+const COARSE: usize = 2 * 16 * PERIOD_US.1 / 1000;
+/// Of so many bits, the squares of all of them fit into 32.
+const COARSE_BITS: u32 = 11;
+
 /// Samples that `shorten` wants beside the frame.
 pub fn reach(rate: u32) -> usize {
     samples(PERIOD_US.1, rate)
@@ -34,27 +41,48 @@ pub fn lengthen(pcm: &[i16], frame: usize, rate: u32, most: usize, likeness: f32
 }
 
 /// The lag at which `pcm` is most like itself, if it is alike enough; the longest where it is quiet.
+///
+/// At 8 kHz or little more, in whole numbers of 11 bits, so that a processor multiplies eight at once and no sum overflows:
+/// it is done for every frame while a correction waits, which must cost no more than the frame does.
 fn period(pcm: &[i16], longest: usize, rate: u32, likeness: f32) -> Option<usize> {
     let shortest = samples(PERIOD_US.0, rate).max(1);
-    if pcm::peak(pcm.get(..2 * longest)?) <= QUIET_PEAK {
+    let pcm = pcm.get(..2 * longest)?;
+    let peak = pcm::peak(pcm);
+    if peak <= QUIET_PEAK {
         return Some(longest).filter(|&lag| lag > 0);
     }
     if longest < shortest {
         return None;
     }
     let step = (rate as usize / 8000).max(1);
-    let correlation = |lag: usize| {
-        let (mut product, mut energy, mut lagged_energy) = (0.0_f32, 1.0_f32, 1.0_f32);
-        for (&now, &then) in pcm[..lag].iter().zip(&pcm[lag..2 * lag]).step_by(step) {
-            let (now, then) = (f32::from(now), f32::from(then));
-            product += now * then;
-            energy += now * now;
-            lagged_energy += then * then;
+    let shift = (u16::BITS - peak.leading_zeros()).saturating_sub(COARSE_BITS);
+    let mut room = [0_i16; COARSE];
+    let coarse = room.get_mut(..pcm.len().div_ceil(step))?;
+    for (coarse, &sample) in coarse.iter_mut().zip(pcm.iter().step_by(step)) {
+        *coarse = sample >> shift;
+    }
+    let dot = |a: &[i16], b: &[i16]| a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum::<i32>();
+    let lags = shortest.div_ceil(step)..=longest / step;
+    // Of the period before the lag and of the one after it.
+    let mut before = dot(&coarse[..*lags.start()], &coarse[..*lags.start()]);
+    let mut both = dot(&coarse[..2 * *lags.start()], &coarse[..2 * *lags.start()]);
+    // The one that is most alike; where none is like itself, the longest that will do, so that it is done with soon.
+    let (mut best, mut longest): (Option<(usize, f32)>, _) = (None, None);
+    for lag in lags {
+        let (now, then) = (coarse.get(..lag)?, coarse.get(lag..2 * lag)?);
+        let energy = (before as f32 + 1.0) * ((both - before) as f32 + 1.0);
+        let alike = dot(now, then) as f32 / energy.sqrt();
+        if best.is_none_or(|(_, most)| alike >= most) {
+            best = Some((lag * step, alike));
         }
-        product / (energy * lagged_energy).sqrt()
-    };
-    let best = (shortest..=longest).step_by(step).map(|lag| (lag, correlation(lag)));
-    best.max_by(|a, b| a.1.total_cmp(&b.1)).filter(|&(_, alike)| alike >= likeness).map(|(lag, _)| lag)
+        if alike >= likeness {
+            longest = Some(lag * step);
+        }
+        let square = |at: usize| coarse.get(at).map_or(0, |&sample| i32::from(sample) * i32::from(sample));
+        before += square(lag);
+        both += square(2 * lag) + square(2 * lag + 1);
+    }
+    best.filter(|&(_, alike)| alike >= ALIKE && alike >= likeness).map(|(lag, _)| lag).or(longest)
 }
 
 fn cross_fade<'a>(from: &'a [i16], to: &'a [i16]) -> impl Iterator<Item = i16> + use<'a> {

@@ -12,11 +12,16 @@ use super::{duration_of, samples_in, scratch, stretch};
 
 /// A longer gap is not filled up: the sender has left out numbers, not audio.
 const LONGEST_GAP: Duration = Duration::from_secs(1);
-/// Between two corrections in audio that is not quiet.
+/// Between two corrections in audio that is not quiet; and when much is left to be corrected.
 const FRAMES_BETWEEN: u32 = 5;
-/// How alike two periods must be for one of them to be left out or repeated; less with each frame that is not so.
+const FRAMES_BETWEEN_MANY: u32 = 2;
+const MUCH: Duration = Duration::from_millis(60);
+/// How alike two periods must be for one of them to be left out or repeated. With each frame that is not so it is less, by
+/// this much and by as much again for each `LIKENESS_TIME` that is to be corrected: so a place is found in any audio, soon
+/// when the delay is great.
 const LIKENESS: f32 = 0.9;
 const LIKENESS_STEP: f32 = 0.01;
+const LIKENESS_TIME: Duration = Duration::from_millis(20);
 
 /// What was done to the audio, in samples where nothing else is said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -308,11 +313,13 @@ impl Supply {
             self.cut(most);
             return None; // What follows is an ordinary frame.
         }
-        let likeness = if self.frames < FRAMES_BETWEEN {
+        let between = if time < MUCH { FRAMES_BETWEEN } else { FRAMES_BETWEEN_MANY };
+        let likeness = if self.frames < between {
             f32::INFINITY
         } else {
             self.tries += 1;
-            LIKENESS - LIKENESS_STEP * (self.tries - 1) as f32
+            let step = LIKENESS_STEP * (1.0 + time.div_duration_f32(LIKENESS_TIME));
+            LIKENESS - step * (self.tries - 1) as f32
         };
         let shorter = matches!(correction, Correction::Shorten(_));
         let reach = if shorter { stretch::reach(self.rate) } else { 0 };
@@ -325,7 +332,8 @@ impl Supply {
         self.scratch.clear();
         self.playout.pull(used, &mut self.scratch);
         self.played(&mut out[from..]);
-        (self.frames, self.tries) = (0, 0);
+        // Where one was hard to find, so is the next one.
+        (self.frames, self.tries) = (0, self.tries / 2);
         let changed = used.abs_diff(count);
         let (done, rest) = (duration_of(changed as u64, self.rate), duration_of((most - changed) as u64, self.rate));
         let (done, rest) = if shorter {
@@ -336,6 +344,9 @@ impl Supply {
             (Correction::Lengthen(done), Correction::Lengthen(rest))
         };
         self.correction = (most > changed).then_some(rest);
+        if self.correction.is_none() {
+            self.tries = 0;
+        }
         if let Some(delay) = &mut self.delay {
             delay.corrected(done);
         }

@@ -63,6 +63,34 @@ pub struct Network {
     pub in_order: bool,
     /// From when, for how long: nothing comes, and then everything at once.
     pub stalls: Vec<(Duration, Duration)>,
+    /// From when, for how long: we stand still ourselves. Then what was due is played first, and what came meanwhile is
+    /// read a moment later.
+    pub ours: Vec<(Duration, Duration)>,
+}
+
+/// Between what is played and what is read after a stall of ours.
+const READ_LATER: Duration = Duration::from_millis(5);
+
+impl Network {
+    /// When we play what was due at `at`.
+    fn awake(&self, at: Duration) -> Duration {
+        self.ours
+            .iter()
+            .find(|(from, long)| (*from..*from + *long).contains(&at))
+            .map_or(at, |(from, long)| *from + *long)
+    }
+
+    /// When we read what has come at `at`.
+    fn read(&self, at: Duration) -> Duration {
+        let later = |(from, long): &(Duration, Duration)| (*from, *from + *long + READ_LATER);
+        self.ours
+            .iter()
+            .map(later)
+            .filter(|(from, to)| (*from..*to).contains(&at))
+            .map(|(_, to)| to)
+            .max()
+            .unwrap_or(at)
+    }
 }
 
 impl Default for Network {
@@ -75,6 +103,7 @@ impl Default for Network {
             reorder: 0.0,
             in_order: true,
             stalls: vec![],
+            ours: vec![],
         }
     }
 }
@@ -208,6 +237,8 @@ pub struct Report {
     /// Samples in a chunk.
     pub chunk_samples: usize,
     dry_at: Vec<Duration>,
+    /// How much was buffered whenever a chunk had come.
+    depths: Vec<(Duration, Duration)>,
     /// When, and how long after it could have been heard at the soonest, a chunk began to play.
     delays: Vec<(Duration, Duration)>,
 }
@@ -233,6 +264,11 @@ impl Report {
             self.delays.iter().filter(|(at, _)| (from..to).contains(at)).map(|&(_, delay)| delay).collect();
         let sum: Duration = during.iter().sum();
         DelayFigures { mean: sum / (during.len() as u32).max(1), max: during.into_iter().max().unwrap_or_default() }
+    }
+
+    /// The most that was buffered in that time, whatever the audio.
+    pub fn depth_between(&self, from: Duration, to: Duration) -> Duration {
+        self.depths.iter().filter(|(at, _)| (from..to).contains(at)).map(|&(_, depth)| depth).max().unwrap_or_default()
     }
 
     /// How often it ran dry, then.
@@ -314,6 +350,9 @@ fn arrivals(sender: &Sender, network: &Network, random: &mut Random) -> Vec<Arri
         number += 1;
     }
     arrivals.sort_by_key(|arrival| arrival.at);
+    for arrival in &mut arrivals {
+        arrival.at = network.read(arrival.at);
+    }
     arrivals
 }
 
@@ -357,12 +396,13 @@ pub fn run(sender: &Sender, network: &Network, config: StreamConfig, seed: u64) 
         times: vec![0; 1 << 16],
         chunk_samples: samples,
         dry_at: vec![],
+        depths: vec![],
         delays: vec![],
     };
     let schedule = sender.schedule();
     let mut end = Duration::ZERO;
     for arrival in &arrivals {
-        play(&mut stream, zero, zero + arrival.at, &mut report, &schedule);
+        play(&mut stream, zero, zero + arrival.at, &mut report, &schedule, network);
         let bytes = payload(sender, arrival.chunk, samples);
         let timestamp = sender.stamps.of(arrival.chunk, samples, sender.chunk_ms);
         let pushed =
@@ -371,13 +411,14 @@ pub fn run(sender: &Sender, network: &Network, config: StreamConfig, seed: u64) 
         report.received_samples += samples as u64;
         report.duplicate_samples += if pushed.duplicate { samples as u64 } else { 0 };
         report.deepest = report.deepest.max(stream.buffered());
+        report.depths.push((arrival.at, stream.buffered()));
         end = arrival.at;
     }
-    play(&mut stream, zero, zero + end, &mut report, &schedule);
+    play(&mut stream, zero, zero + end, &mut report, &schedule, network);
     if sender.stop {
         stream.stop(zero + end);
     }
-    play(&mut stream, zero, zero + end + Duration::from_mins(1), &mut report, &schedule);
+    play(&mut stream, zero, zero + end + Duration::from_mins(1), &mut report, &schedule, network);
     assert_eq!(stream.next_deadline(), None, "it comes to rest");
     report.dry_at.retain(|at| *at < end);
     report.dry = report.dry_at.len();
@@ -386,14 +427,26 @@ pub fn run(sender: &Sender, network: &Network, config: StreamConfig, seed: u64) 
 }
 
 /// Steps from deadline to deadline; what is due at `until` itself comes after what arrives then.
-fn play(stream: &mut Stream, zero: Instant, until: Instant, report: &mut Report, schedule: &[Duration]) {
+fn play(
+    stream: &mut Stream,
+    zero: Instant,
+    until: Instant,
+    report: &mut Report,
+    schedule: &[Duration],
+    network: &Network,
+) {
     let mut pcm = vec![];
-    while let Some(at) = stream.next_deadline().filter(|&at| at < until) {
+    loop {
+        let due = stream.next_deadline().map(|due| zero + network.awake(due.saturating_duration_since(zero)));
+        let Some(at) = due.filter(|&at| at < until) else { break };
         let before = stream.counters();
         let tick = stream.tick(at, &mut pcm);
         let after = stream.counters();
         let real = after.played_samples - before.played_samples == pcm.len() as u64;
-        let at = at - zero;
+        // A tick that is late catches up: its frame is that of the time before.
+        let frame = Duration::from_millis(20);
+        let heard = stream.heard_until().filter(|_| tick.played);
+        let at = heard.map_or(at - zero, |end| (end - zero).saturating_sub(frame));
         match tick.event {
             Some(StreamEvent::Started) => report.events.push(Happened::Started),
             Some(StreamEvent::Ended { .. }) => report.events.push(Happened::Ended),

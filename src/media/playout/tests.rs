@@ -305,6 +305,24 @@ fn what_did_not_fit_and_what_was_empty_is_no_gap() {
     assert_eq!(playout.pull(9, &mut vec![]), 1);
 }
 
+#[test]
+fn memory_that_a_burst_took_is_given_back_while_audio_goes_on() {
+    let mut playout = playout();
+    for number in 0..400 {
+        playout.take(Some(number), &[number as i16; 160]);
+    }
+    let much = playout.memory();
+    for number in 400..800 {
+        playout.take(Some(number), &[number as i16; 160]);
+        assert_eq!(playout.pull(320, &mut vec![]), 320, "at {number}");
+        if playout.buffered() < 320 {
+            break;
+        }
+    }
+    let (least, samples) = (playout.memory(), 2 * playout.buffered());
+    assert!(much > 128_000 && least <= 4 * samples + 20_000, "{much}, then {least} bytes for {samples}");
+}
+
 proptest! {
     #[test]
     fn what_is_played_is_in_order_and_accounted_for(

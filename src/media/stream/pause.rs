@@ -51,6 +51,10 @@ impl Stream {
         let due = self.playable()?;
         let lead = self.config.lead;
         let whole = || self.is_stopping() || self.supply.available() >= self.frame_samples;
-        Some(if !lead.is_zero() && whole() { lead.opens(due) } else { due })
+        Some(match self.reading {
+            Some(until) if !whole() => due.max(until),
+            _ if !lead.is_zero() && whole() => lead.opens(due),
+            _ => due,
+        })
     }
 }

@@ -86,7 +86,7 @@ impl Stream {
 
     /// Nothing is there at `due`. Whether the sender pauses or its next chunk is late, what was heard fades out.
     fn run_dry(&mut self, due: Instant, frame: &mut Vec<i16>) -> Tick {
-        self.due = None;
+        (self.due, self.reading) = (None, None);
         if self.is_stopping() {
             return self.finish();
         }

@@ -2,4 +2,5 @@
 
 pub mod audio;
 pub mod harness;
+pub mod server;
 pub mod websocket;

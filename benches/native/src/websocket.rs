@@ -10,6 +10,8 @@ use sha1::{Digest, Sha1};
 
 /// Opcode of a text message.
 pub const TEXT: u8 = 0x1;
+/// Opcode of a binary message.
+pub const BINARY: u8 = 0x2;
 /// Opcode of a close frame.
 pub const CLOSE: u8 = 0x8;
 /// Opcode of a ping.
@@ -118,20 +120,26 @@ pub fn read_request(socket: &TcpStream) -> io::Result<String> {
 
 /// Accepts a handshake, agreeing to no extension.
 pub fn answer(mut socket: &TcpStream, request: &str) -> io::Result<()> {
-    let key = request
-        .lines()
+    socket.write_all(response(request, "")?.as_bytes())
+}
+
+/// The answer that accepts a handshake; `more` are further header lines, each with its line end.
+pub fn response(request: &str, more: &str) -> io::Result<String> {
+    let key = header(request, "Sec-WebSocket-Key")
+        .ok_or_else(|| io::Error::other(format!("no WebSocket handshake: {request:?}")))?;
+    let accept = STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize());
+    Ok(format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n{more}\r\n"
+    ))
+}
+
+/// A header of a handshake, the first of that name.
+pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines()
         .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("Sec-WebSocket-Key"))
-        .ok_or_else(|| io::Error::other(format!("no WebSocket handshake: {request:?}")))?
-        .1;
-    let accept = STANDARD.encode(Sha1::new().chain_update(key.trim()).chain_update(GUID).finalize());
-    socket.write_all(
-        format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: {accept}\r\n\r\n"
-        )
-        .as_bytes(),
-    )
+        .find(|(found, _)| found.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.trim())
 }
 
 /// Sends a client's handshake; `finish` reads the answer.

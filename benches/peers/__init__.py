@@ -1,0 +1,1 @@
+"""voxwire beside other WebSocket libraries: the command is `python -m benches.peers`."""

@@ -4,6 +4,9 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+MATURIN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/maturin
+# The other WebSocket libraries, for the benchmarks.
+PEERS := $(VENV)-peers
 MIN_PYTHON := 3.11
 MIN_RUST := 1.95
 # Of `make fuzz`, for each target.
@@ -17,7 +20,7 @@ NATIVE_TARGET := $(or $(CARGO_TARGET_DIR),target)/benches
 export PATH := $(PATH):$(CURDIR)/$(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: autobahn compat compat-client compat-packages fuzz peers help instructions toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python clean
+.PHONY: autobahn compat compat-client compat-packages fuzz peers help instructions toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python bench-peers bench-abi3 clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -47,7 +50,7 @@ lint: $(VENV)/.ready ## formatting, clippy, ruff, the layers
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo fmt --check --manifest-path $(NATIVE)
 	cargo clippy --quiet --locked --all-targets --features net -- -D warnings
-	cargo clippy --quiet --locked --lib --features python -- -D warnings
+	cargo clippy --quiet --locked --lib --features abi3 -- -D warnings
 	cargo check --quiet --locked --no-default-features
 	cargo clippy --quiet --locked --release --all-targets --manifest-path $(NATIVE) --target-dir $(NATIVE_TARGET) -- -D warnings
 	$(PY) tools/check_layers.py
@@ -100,5 +103,26 @@ bench-python: develop ## round trips, one-way flows, bridged calls, memory; besi
 	$(PY) -m pip install --quiet --disable-pip-version-check --group bench
 	$(PY) -m benches.run
 
+bench-peers: $(VENV)/.ready $(PEERS)/.ready ## voxwire beside every other WebSocket library, 20 minutes; ARGS="--write" puts it into benches/README.md
+	rm -rf dist/peers
+	$(MATURIN) build --release --quiet --locked --out dist/peers
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps dist/peers/*.whl
+	$(PEERS)/bin/python -m benches.peers $(ARGS)
+
+bench-abi3: $(VENV)/.ready $(PEERS)/.ready ## what the stable ABI costs: the wheel beside one for this version of Python
+	rm -rf dist/abi3 dist/version
+	$(MATURIN) build --release --quiet --locked --features abi3 --out dist/abi3
+	$(MATURIN) build --release --quiet --locked --features python --interpreter $(PEERS)/bin/python --out dist/version
+	for kind in abi3 version; do \
+		$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target dist/$$kind/installed dist/$$kind/*.whl || exit 1; \
+	done
+	$(PEERS)/bin/python -m benches.peers.abi3 dist/abi3/installed dist/version/installed $(ARGS)
+
+$(PEERS)/.ready: benches/peers/requirements.txt | toolchain
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --requirement $<
+	touch $@
+
 clean: ## forget what was built
-	rm -rf target $(VENV) dist demo-out
+	rm -rf target $(VENV) $(PEERS) dist demo-out

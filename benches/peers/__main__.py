@@ -7,8 +7,9 @@ import json
 import sys
 from pathlib import Path
 
-from .. import machine
-from ..figures import Table
+from benches import machine
+from benches.figures import Table
+
 from . import aims, report
 from .cases import CASES, Case, Row, measure
 from .clients import CLIENTS, LOOPS, Client
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="of each case, instead of its own number")
     parser.add_argument("--no-pin", action="store_true", help="let the system choose the cores")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--with", type=Path, metavar="FILE", help="JSON of an earlier run, for cases not measured now")
     parser.add_argument("--write", action="store_true", help="put tables and charts into benches/README.md")
     given = parser.parse_args()
     if sys.platform != "linux":
@@ -44,23 +46,35 @@ def main() -> None:
         cases = [case.quick() for case in cases]
     if given.rounds is not None:
         cases = [Case(**{**case.__dict__, "rounds": given.rounds}) for case in cases]
+    earlier = _read(getattr(given, "with"), cases)
     run = Run(clients, tuple(given.loop or LOOPS), pin=not given.no_pin)
     print(report.about(run.about), flush=True)
     for case in cases:
         run.measure(case)
         for table in report.tables(case, run.of(case)):
             print(f"\n{table.markdown()}", flush=True)
+    run.rows += earlier
     found = aims.table(run.rows)
     print(f"\n{found.markdown()}\n", flush=True)
     print(run.remark(), flush=True)
     if given.json is not None:
         given.json.write_text(json.dumps(run.plain(found), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if given.write:
-        report.write(run.about, run.remark(), cases, run.rows, found)
+        report.write(run.about, run.remark(), run.rows, found)
 
 
 def _names(text: str) -> list[str]:
     return text.split(",")
+
+
+def _read(file: Path | None, cases: list[Case]) -> list[Row]:
+    """The rows of an earlier run, without those of cases that are measured now."""
+    if file is None:
+        return []
+    rows = [Row(**row) for row in json.loads(file.read_text(encoding="utf-8"))["rows"]]
+    for row in rows:
+        row.results = {int(size): results for size, results in row.results.items()}
+    return [row for row in rows if row.case not in {case.name for case in cases}]
 
 
 class Run:

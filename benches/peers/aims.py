@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..figures import Table
+from benches.figures import Table
+
 from .cases import Row
 from .clients import APIS, AWAIT, BLOCKING, CALLBACK, FLOOR, LOOPS, find
-from .report import kept_up, median, size_name
+from .figures import kept_up, median, size_name
 
 COMPAT, DROP_IN = "voxwire.compat.websockets", "picows.websockets"
 SIZES = (32, 256, 8192, 102400, 1 << 20)
@@ -16,7 +17,7 @@ SIZES = (32, 256, 8192, 102400, 1 << 20)
 
 @dataclass(frozen=True)
 class Aim:
-    """A measured number, and what it should be."""
+    """A measured number, and what it should be. The number is None when nobody has one: nobody kept up, or none was ours."""
 
     what: str
     measured: float | None
@@ -26,13 +27,11 @@ class Aim:
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """Each aim of which everything was measured."""
+    """Each aim of the cases and sizes that were measured."""
     made = Table("Aims", ["aim", "measured", "wanted", "reached", "beside"])
     for aim in _aims(_Found(rows)):
-        if aim.measured is None:
-            continue
-        cells = [aim.what, f"{aim.measured:.2f}", aim.wanted, "yes" if aim.reached else "no", aim.beside]
-        made.add(cells, **aim.__dict__)
+        measured = "–" if aim.measured is None else f"{aim.measured:.2f}"
+        made.add([aim.what, measured, aim.wanted, "yes" if aim.reached else "no", aim.beside], **aim.__dict__)
     return made
 
 
@@ -41,6 +40,10 @@ class _Found:
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = rows
+
+    def has(self, case: str, size: int) -> bool:
+        """Whether anybody has figures of that."""
+        return any(row.case == case and size in row.results for row in self._rows)
 
     def row(self, case: str, client: str, api: str, loop: str) -> Row | None:
         """Of one client."""
@@ -93,25 +96,28 @@ def _aims(found: _Found) -> Iterator[Aim]:
 
 
 def _round_trips(found: _Found) -> Iterator[Aim]:
+    sizes = [size for size in SIZES if found.has("roundtrip", size)]
     for loop in LOOPS:
-        for size in SIZES:
-            ours, peer = (
-                found.value("roundtrip", name, CALLBACK, loop, size) for name in ("voxwire", "picows")
-            )
+        for size in sizes:
+            ours, peer = (found.value("roundtrip", name, CALLBACK, loop, size) for name in ("voxwire", "picows"))
             yield _above(f"round trips, callback, {loop}, {size_name(size)}", _ratio(ours, peer), 1, "picows")
-        for size in SIZES:
+        for size in sizes:
             ours, peer = (found.value("roundtrip", name, AWAIT, loop, size) for name in (COMPAT, DROP_IN))
             yield _above(f"round trips, drop-in, {loop}, {size_name(size)}", _ratio(ours, peer), 1, DROP_IN)
     rows = found.of("roundtrip", (BLOCKING,))
-    name, ours = found.best(rows, 256, ours=True)
-    floor = found.value("roundtrip", FLOOR, BLOCKING, "", 256)
-    yield _above("round trips, blocking, 256 B, of the raw socket's", _ratio(ours, floor), 0.97, f"{name} / {FLOOR}")
-    for size in (102400, 1 << 20):
+    if 256 in sizes:
+        name, ours = found.best(rows, 256, ours=True)
+        floor = found.value("roundtrip", FLOOR, BLOCKING, "", 256)
+        what = "round trips, blocking, 256 B, of the raw socket's"
+        yield _above(what, _ratio(ours, floor), 0.97, f"{name} / {FLOOR}")
+    for size in sizes[3:]:
         name, ours = found.best(rows, size, ours=True)
         peer_name, peer = found.best(rows, size, ours=False)
         what = f"round trips, blocking, {size_name(size)}"
         yield _above(what, _ratio(ours, peer), 1, f"{name} / {peer_name}")
     for case in ("roundtrip", "roundtrip-binary"):
+        if not found.has(case, 1 << 20):
+            continue
         name, ours = found.best(found.of(case), 1 << 20, "cpu", ours=True, least=True)
         floor = found.value(case, FLOOR, BLOCKING, "", 1 << 20, "cpu")
         kind = "binary" if "binary" in case else "text"
@@ -120,18 +126,24 @@ def _round_trips(found: _Found) -> Iterator[Aim]:
 
 def _one_way(found: _Found) -> Iterator[Aim]:
     for case, verb in (("receive", "receiving"), ("send", "sending")):
+        if not found.has(case, 160):
+            continue
         for apis, wanted in (((CALLBACK, AWAIT), 1.5), ((BLOCKING,), 1)):
             rows = found.of(case, apis)
             name, ours = found.best(rows, 160, ours=True)
             peer_name, peer = found.best(rows, 160, ours=False)
             kind = "on a loop" if CALLBACK in apis else "blocking"
             yield _above(f"{verb}, {kind}, 160 B", _ratio(ours, peer), wanted, f"{name} / {peer_name}")
-    name, ours = found.best(found.of("receive", (BLOCKING,)), 160, ours=True)
-    millions = None if ours is None else ours / 1e6
-    yield _above("receiving, blocking, 160 B, millions a second", millions, 1.7, name)
+    if found.has("receive", 160):
+        name, ours = found.best(found.of("receive", (BLOCKING,)), 160, ours=True)
+        millions = None if ours is None else ours / 1e6
+        yield _above("receiving, blocking, 160 B, millions a second", millions, 1.7, name)
 
 
 def _media(found: _Found) -> Iterator[Aim]:
+    """Only who kept up: a client that is behind reads several frames at once, and looks cheap."""
+    if not found.has("media", 0):
+        return
     kept = [row for row in found.of("media") if kept_up(row)]
     name, ours = found.best(kept, 0, "cpu", ours=True, least=True)
     peer_name, peer = found.best(kept, 0, "cpu", ours=False, least=True)
@@ -144,11 +156,20 @@ def _media(found: _Found) -> Iterator[Aim]:
 
 
 def _connections(found: _Found) -> Iterator[Aim]:
-    waiting = [row for row in found.of("connects") if all(result["waits"] for result in row.results.get(0, ()))]
-    name, ours = found.best(waiting, 0, ours=True)
-    peer_name, peer = found.best(waiting, 0, ours=False)
-    yield _above("connects, close handshake waited for", _ratio(ours, peer), 1.5, f"{name} / {peer_name}")
+    if found.has("connects", 0):
+        yield _connects(found)
     for compressed, wanted in ((0, 8), (1, 12)):
+        if not found.has("memory", compressed):
+            continue
         name, least = found.best(found.of("memory", (CALLBACK, AWAIT)), compressed, "bytes", ours=True, least=True)
         kib = None if least is None else least / 1024
         yield _below(f"idle connection, KiB, {'agreed' if compressed else 'no'} compression", kib, wanted, name)
+
+
+def _connects(found: _Found) -> Aim:
+    waiting = [
+        row for row in found.of("connects") if row.results and all(result["waits"] for result in row.results.get(0, ()))
+    ]
+    name, ours = found.best(waiting, 0, ours=True)
+    peer_name, peer = found.best(waiting, 0, ours=False)
+    return _above("connects, close handshake waited for", _ratio(ours, peer), 1.5, f"{name} / {peer_name}")

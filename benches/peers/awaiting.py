@@ -94,10 +94,10 @@ async def reflect(open_connection: OpenAwaited, url: str) -> object:
     async def talk() -> None:
         if not connection.awaits:
             while True:
-                send(await recv())  # type: ignore[arg-type]
+                send(await recv())
         elif content is None:
             while True:
-                await send(await recv())  # type: ignore[arg-type]
+                await send(await recv())
         else:
             while True:
                 await send(content(await recv()))

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..child import Child
+from benches.child import Child
+
 from .clients import APIS, AWAIT, CALLBACK, Client
 from .server import Server
 
@@ -32,7 +33,7 @@ class Case:
 
     def can(self, client: Client) -> bool:
         """Whether it is a question for this client."""
-        return client.api in self.apis
+        return client.api in self.apis and (client.tls or not self.tls)
 
     def quick(self) -> Case:
         """The same in tenths of a second."""
@@ -54,7 +55,16 @@ CASES = (
     Case("tls-roundtrip", "Round trips over TLS, text", "roundtrip", (256, 8192, 1 << 20), 0.25, 3, tls=True),
     Case("tls-receive", "Receiving over TLS, text", "receive", (160, 8192), 0.25, 3, tls=True),
     Case("tls-send", "Sending over TLS, text", "send", (160, 8192), 0.25, 3, tls=True),
-    Case("media", "1,000 connections, 50 frames a second each, sent back", "media", (), 3.0, 3, ON_LOOPS, connections=1000),
+    Case(
+        "media",
+        "1,000 connections, 50 frames a second each, sent back",
+        "media",
+        (),
+        3.0,
+        3,
+        ON_LOOPS,
+        connections=1000,
+    ),
     Case("connects", "Connecting and closing", "connects", (), 0.6, 3),
     Case("memory", "Memory of an idle connection", "memory", (0, 1), 0.0, 1, connections=500),
     Case("busy", "Round trips on a loop that is busy half of the time, text", "busy", (256,), 0.5, 3, ON_LOOPS),

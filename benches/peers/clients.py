@@ -28,6 +28,7 @@ class Client:
     argument: str | None = None
     """What the name of the adapter is called with."""
     compresses: bool = True
+    tls: bool = True
     loops: tuple[str, ...] = LOOPS
 
     @property
@@ -66,6 +67,7 @@ class Client:
 
 
 _BLOCKS = ("",)
+# ry 0.0.105 sends its request in the clear, whatever the URL says.
 _COMPAT = "voxwire.compat.websockets"
 
 CLIENTS = (
@@ -82,7 +84,7 @@ CLIENTS = (
     Client("websocket-rs recv", AWAIT, "rust:websocket_rs", "websocket_rs", "websocket-rs"),
     Client("rnet", AWAIT, "rust:rnet", "rnet", "rnet", compresses=False),
     Client("wreq", AWAIT, "rust:wreq", "wreq", "wreq", compresses=False),
-    Client("ry", AWAIT, "rust:ry", "ry", "ry", compresses=False),
+    Client("ry", AWAIT, "rust:ry", "ry", "ry", compresses=False, tls=False),
     Client(FLOOR, BLOCKING, "floor:blocking", "socket", "", compresses=False, loops=_BLOCKS),
     Client("voxwire.sync", BLOCKING, "native:sync", "voxwire.sync", "voxwire", loops=_BLOCKS),
     Client(

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from .. import frames
-from ..figures import percentile
+from benches import frames
+from benches.figures import percentile
 
 clock = time.perf_counter_ns
 Message = str | bytes

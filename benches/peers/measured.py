@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .. import child
-from ..machine import many_files, rss_bytes
+from benches import child
+from benches.machine import many_files, rss_bytes
+
 from . import awaiting, blocking
-from .clients import AWAIT, BLOCKING, CALLBACK, Client, find
+from .clients import BLOCKING, CALLBACK, Client, find
 from .contract import Flow, Trips, cpu, payload
 
 AT_ONCE = 50
@@ -190,8 +191,6 @@ def _blocking(client: Client, job: dict[str, Any]) -> None:
         gc.collect()
         child.say(size=int(job["compressed"]), bytes=(rss_bytes() - before) / job["connections"])
 
-
-__all__ = ["AWAIT", "main"]
 
 if __name__ == "__main__":
     main()

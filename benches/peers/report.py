@@ -5,42 +5,22 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from ..figures import Table, count, ms
+from benches.figures import Table, count, ms
+
 from . import charts
-from .cases import Case, Row
+from .cases import CASES, Case, Row
 from .clients import APIS, AWAIT, BLOCKING, CALLBACK, find
+from .figures import kept_up, median, size_name
 
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- peers: begin -->", "<!-- peers: end -->"
-KEPT_UP = 0.99
-"""Of the frames, that came back within 100 ms."""
 _APIS = {CALLBACK: "callbacks", AWAIT: "await", BLOCKING: "blocking"}
 
 
 def about(machine: dict[str, str]) -> str:
     """Versions and machine in a line."""
     return " · ".join(f"{name} {value}" for name, value in machine.items())
-
-
-def median(row: Row | None, size: int, name: str) -> float | None:
-    """Of the rounds; None without any."""
-    values = [result[name] for result in row.results.get(size, ())] if row is not None else []
-    values = [value for value in values if value is not None]
-    return statistics.median(values) if values else None
-
-
-def kept_up(row: Row) -> bool:
-    """Whether nearly every media frame came back in time, in each round."""
-    return all(result["in_time"] >= KEPT_UP for result in row.results.get(0, ()))
-
-
-def size_name(size: int) -> str:
-    """256 B, 8 KiB, 1 MiB."""
-    if size >= 1 << 20:
-        return f"{size >> 20} MiB"
-    return f"{size >> 10} KiB" if size >= 1024 else f"{size} B"
 
 
 def tables(case: Case, rows: Sequence[Row]) -> list[Table]:
@@ -162,18 +142,13 @@ def _kib(size: int) -> Cell:
     return cell
 
 
-def write(machine: dict[str, str], remark: str, cases: Sequence[Case], rows: Sequence[Row], found: Table) -> None:
+def write(machine: dict[str, str], remark: str, rows: Sequence[Row], found: Table) -> None:
     """Puts everything between the markers of `benches/README.md`, the charts beside this file."""
     drawn = charts.draw(rows, Path(__file__).parent)
     parts = [about(machine), remark, *(f"![{title}](peers/{name})" for name, title in drawn), found.markdown()]
-    for case in cases:
+    for case in CASES:
         parts += [table.markdown() for table in tables(case, [row for row in rows if row.case == case.name])]
     text = README.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
     README.write_text(before + BEGIN + "\n\n" + "\n\n".join(parts) + "\n\n" + END + after, encoding="utf-8")
-
-
-def plain(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """For the JSON file."""
-    return [row.__dict__ for row in rows]

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import trustme
 
-from ..child import Child
+from benches.child import Child
 
 
 class Server:

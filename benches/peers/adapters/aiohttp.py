@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 
-from ..contract import Awaited, Message
+from benches.peers.contract import Awaited, Message
 
 _sessions: list[Any] = []
 
@@ -22,4 +22,3 @@ async def connect(url: str, compressed: bool) -> Awaited:
         return ws.send_str(message) if isinstance(message, str) else ws.send_bytes(message)
 
     return Awaited(send, ws.receive, ws.close, content=operator.attrgetter("data"), kept=ws)
-

@@ -8,8 +8,8 @@ import ssl
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from ... import frames
-from ..contract import EVERY, QUESTION, Blocking, Flow, Message, Trips, clock
+from benches import frames
+from benches.peers.contract import EVERY, QUESTION, Blocking, Flow, Message, Trips, clock
 
 CLOSE = frames.build(frames.CLOSE, (1000).to_bytes(2, "big"), mask=True)
 
@@ -71,7 +71,7 @@ class _Protocol(asyncio.BufferedProtocol):
 async def _connect(url: str) -> _Protocol:
     parts = urlsplit(url)
     loop = asyncio.get_running_loop()
-    _, protocol = await loop.create_connection(_Protocol, parts.hostname, parts.port, ssl=_context(parts))
+    _, protocol = await loop.create_connection(_Protocol, parts.hostname or "", parts.port or 0, ssl=_context(parts))
     protocol.transport.write(frames.request(parts.port or 0, parts.path))
     await protocol.open
     return protocol
@@ -86,6 +86,7 @@ class Callbacks:
         done = asyncio.get_running_loop().create_future()
         write, frame, took = protocol.transport.write, _frame(trips.message), trips.took
         answer = left = _length(trips.message)
+        began = until = 0
 
         def take(size: int) -> None:
             nonlocal began, left
@@ -183,16 +184,17 @@ def blocking(url: str, _compressed: bool) -> Blocking:
         sock = context.wrap_socket(sock, server_hostname=parts.hostname)
     sock.sendall(frames.request(parts.port or 0, parts.path))
     frames.finish_connect(sock)
-    room = memoryview(bytearray(256 * 1024))
+    room = memoryview(b"")
     made: dict[Message, bytes] = {}
     expected = 0
     flood = parts.path.split("/")[1] == "flood"
     more = 0
 
     def send(message: Message) -> None:
-        nonlocal expected
+        nonlocal expected, room
         frame = made.get(message)
         if frame is None:
+            room = memoryview(bytearray(256 * 1024))
             frame = made[message] = _frame(message)
         expected = _length(message)
         sock.sendall(frame)
@@ -215,8 +217,7 @@ def blocking(url: str, _compressed: bool) -> Blocking:
 
     def close() -> None:
         sock.sendall(CLOSE)
-        sock.recv_into(room)
+        sock.recv(64)
         sock.close()
 
     return Blocking(send, recv, close, kept=sock)
-

@@ -6,9 +6,8 @@ import asyncio
 import importlib
 from typing import Any
 
+from benches.peers.contract import EVERY, QUESTION, Awaited, Blocking, Flow, Trips, clock
 from voxwire import MessageEvent, WebSocket
-
-from ..contract import EVERY, QUESTION, Awaited, Blocking, Flow, Trips, clock
 
 UNSENT = 1 << 20
 
@@ -130,4 +129,3 @@ def sync(url: str, compressed: bool) -> Blocking:
         ws.close()
 
     return Blocking(send, ws.recv, closing, kept=ws)
-

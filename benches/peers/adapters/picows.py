@@ -10,7 +10,7 @@ from typing import Any
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-from ..contract import EVERY, QUESTION, Flow, Message, Trips, clock
+from benches.peers.contract import EVERY, QUESTION, Flow, Message, Trips, clock
 
 TEXT, BINARY = WSMsgType.TEXT, WSMsgType.BINARY
 
@@ -26,8 +26,9 @@ class Callbacks:
         """The next message is sent by the listener."""
         done = asyncio.get_running_loop().create_future()
         message, took, began, until = trips.message, trips.took, 0, 0
+        text = message if isinstance(message, str) else ""
 
-        class Text(WSListener):
+        class Text(WSListener):  # type: ignore[misc]
             def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
                 nonlocal began
                 if frame.msg_type != TEXT:
@@ -39,9 +40,9 @@ class Callbacks:
                 if now >= until:
                     done.set_result(None)
                     return
-                transport.send(TEXT, message.encode())  # type: ignore[union-attr]
+                transport.send(TEXT, text.encode())
 
-        class Binary(WSListener):
+        class Binary(WSListener):  # type: ignore[misc]
             def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
                 nonlocal began
                 if frame.msg_type != BINARY:
@@ -55,7 +56,6 @@ class Callbacks:
                     return
                 transport.send(BINARY, message)
 
-        text = isinstance(message, str)
         transport, _ = await ws_connect(Text if text else Binary, url)
         began = trips.begin()
         until = trips.until
@@ -67,7 +67,7 @@ class Callbacks:
         done = asyncio.get_running_loop().create_future()
         count, until = 0, 0
 
-        class Text(WSListener):
+        class Text(WSListener):  # type: ignore[misc]
             def on_ws_frame(self, _transport: WSTransport, frame: WSFrame) -> None:
                 nonlocal count
                 if frame.msg_type != TEXT:
@@ -77,7 +77,7 @@ class Callbacks:
                 if not count & EVERY and clock() >= until and not done.done():
                     done.set_result(count)
 
-        class Binary(WSListener):
+        class Binary(WSListener):  # type: ignore[misc]
             def on_ws_frame(self, _transport: WSTransport, frame: WSFrame) -> None:
                 nonlocal count
                 if frame.msg_type != BINARY:
@@ -99,7 +99,7 @@ class Callbacks:
         room = asyncio.Event()
         room.set()
 
-        class Listener(WSListener):
+        class Listener(WSListener):  # type: ignore[misc]
             def on_ws_frame(self, _transport: WSTransport, frame: WSFrame) -> None:
                 answer.set_result(frame.get_payload_as_ascii_text())
 
@@ -132,17 +132,17 @@ class Callbacks:
     async def reflect(self, url: str) -> Any:
         """The listener sends the text back."""
 
-        class Listener(WSListener):
+        class Listener(WSListener):  # type: ignore[misc]
             def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
                 if frame.msg_type == TEXT:
                     transport.send(TEXT, frame.get_payload_as_utf8_text().encode())
 
         return await ws_connect(Listener, url)
 
-    async def hold(self, url: str, compressed: bool) -> Any:
+    async def hold(self, url: str, _compressed: bool) -> Any:
         """An idle connection; there is no compression."""
 
-        class Listener(WSListener):
+        class Listener(WSListener):  # type: ignore[misc]
             def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
                 if frame.msg_type == WSMsgType.CLOSE:
                     transport.disconnect()

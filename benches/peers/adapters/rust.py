@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..contract import EVERY, QUESTION, Awaited, Blocking, Flow, Message, Trips, clock
+from benches.peers.contract import EVERY, QUESTION, Awaited, Blocking, Flow, Message, Trips, clock
 
 _clients: dict[str, Any] = {}
 
@@ -25,7 +25,7 @@ def _client(name: str, make: Callable[..., Any], parameter: str) -> Any:
 
 def _content(message: Any) -> Message:
     text: str | None = message.text
-    return message.data if text is None else text  # type: ignore[no-any-return]
+    return message.data if text is None else text
 
 
 def _sender(library: Any, ws: Any) -> Callable[[Message], Any]:
@@ -75,8 +75,7 @@ async def ry(url: str, _compressed: bool) -> Awaited:
 
 def websocket_rs_blocking(url: str, _compressed: bool) -> Blocking:
     """`websocket_rs.sync.client.connect`."""
-    library: Any = importlib.import_module("websocket_rs")
-    ws = library.sync.client.connect(url)
+    ws: Any = importlib.import_module("websocket_rs.sync.client").connect(url)
     ws.__enter__()
     return Blocking(ws.send, ws.recv, ws.close, kept=ws)
 
@@ -157,7 +156,12 @@ class WebSocketRs:
 
     async def reflect(self, url: str) -> Any:
         """The handler sends the text back."""
-        ws = await self._connect(url, on_message=lambda content: send(_decoded(content)))
+        send: Callable[[str], None]
+
+        def on_message(content: Any) -> None:
+            send(_decoded(content))
+
+        ws = await self._connect(url, on_message=on_message)
         send = ws.send
         return ws
 

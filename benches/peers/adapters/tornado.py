@@ -6,7 +6,7 @@ from typing import Any
 
 from tornado.websocket import websocket_connect
 
-from ..contract import Awaited, Message
+from benches.peers.contract import Awaited, Message
 
 
 async def connect(url: str, compressed: bool) -> Awaited:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 
-from ..contract import Blocking, Message
+from benches.peers.contract import Blocking, Message
 
 
 def blocking(base: str) -> Callable[[str, bool], Blocking]:

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from ..contract import Awaited, Blocking
+from benches.peers.contract import Awaited, Blocking
 
 LONGEST = 4 << 20
 

@@ -118,10 +118,12 @@ def _round_trips(found: _Found) -> Iterator[Aim]:
     for case in ("roundtrip", "roundtrip-binary"):
         if not found.has(case, 1 << 20):
             continue
-        name, ours = found.best(found.of(case), 1 << 20, "cpu", ours=True, least=True)
-        floor = found.value(case, FLOOR, BLOCKING, "", 1 << 20, "cpu")
         kind = "binary" if "binary" in case else "text"
-        yield _below(f"CPU of 1 MiB, {kind}, of the raw socket's", _ratio(ours, floor), 1.3, f"{name} / {FLOOR}")
+        for apis, floor_api, floor_loop in (((CALLBACK, AWAIT), CALLBACK, "uvloop"), ((BLOCKING,), BLOCKING, "")):
+            name, ours = found.best(found.of(case, apis), 1 << 20, "cpu", ours=True, least=True)
+            floor = found.value(case, FLOOR, floor_api, floor_loop, 1 << 20, "cpu")
+            what = f"CPU of 1 MiB, {kind}, of the {'blocking' if floor_api == BLOCKING else 'uvloop'} raw socket's"
+            yield _below(what, _ratio(ours, floor), 1.3, f"{name} / {FLOOR}")
 
 
 def _one_way(found: _Found) -> Iterator[Aim]:
@@ -161,9 +163,12 @@ def _connections(found: _Found) -> Iterator[Aim]:
     for compressed, wanted in ((0, 8), (1, 12)):
         if not found.has("memory", compressed):
             continue
-        name, least = found.best(found.of("memory", (CALLBACK, AWAIT)), compressed, "bytes", ours=True, least=True)
-        kib = None if least is None else least / 1024
-        yield _below(f"idle connection, KiB, {'agreed' if compressed else 'no'} compression", kib, wanted, name)
+        for client, api in (("voxwire", CALLBACK), (COMPAT, AWAIT)):
+            rows = [row for row in found.of("memory", (api,)) if row.client == client]
+            name, least = found.best(rows, compressed, "bytes", ours=True, least=True)
+            kib = None if least is None else least / 1024
+            what = f"idle connection, KiB, {'compression agreed' if compressed else 'no compression'}"
+            yield _below(what, kib, wanted, name or client)
 
 
 def _connects(found: _Found) -> Aim:

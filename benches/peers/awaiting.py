@@ -20,10 +20,17 @@ async def trips(open_connection: OpenAwaited, url: str, trips: Trips) -> None:
     )
     began = trips.begin()
     until = trips.until
-    if not connection.awaits:
+    if not connection.awaits and content is None:
         while began < until:
             send(message)
             await recv()
+            now = clock()
+            took.append(now - began)
+            began = now
+    elif not connection.awaits:
+        while began < until:
+            send(message)
+            content(await recv())  # type: ignore[misc]
             now = clock()
             took.append(now - began)
             began = now
@@ -86,15 +93,18 @@ async def send(open_connection: OpenAwaited, url: str, flow: Flow) -> None:
     flow.end(arrived)
 
 
-async def reflect(open_connection: OpenAwaited, url: str) -> object:
+async def reflect(open_connection: OpenAwaited, url: str) -> tuple[Awaited, asyncio.Task[None]]:
     """A connection whose task sends back what comes."""
     connection = await open_connection(url, False)
     send, recv, content = connection.send, connection.recv, connection.content
 
     async def talk() -> None:
-        if not connection.awaits:
+        if not connection.awaits and content is None:
             while True:
                 send(await recv())
+        elif not connection.awaits:
+            while True:
+                send(content(await recv()))  # type: ignore[misc]
         elif content is None:
             while True:
                 await send(await recv())

@@ -131,7 +131,9 @@ def _media(measured: Child, server: Server, case: Case) -> dict[str, Any]:
     measured.hear(PATIENCE)
     result = server.pace(case.seconds)
     measured.tell(end=True)
-    used = measured.hear(PATIENCE)["cpu"]
+    if "error" in (answer := measured.hear(PATIENCE)):
+        return answer
+    used = answer["cpu"]
     received = max(1, result["received"])
     return {
         "size": 0,

@@ -13,7 +13,7 @@ from benches import child
 from benches.machine import many_files, rss_bytes
 
 from . import awaiting, blocking
-from .clients import BLOCKING, CALLBACK, Client, find
+from .clients import AWAIT, BLOCKING, CALLBACK, Client, find
 from .contract import Flow, Trips, cpu, payload
 
 AT_ONCE = 50
@@ -116,7 +116,12 @@ async def _media(client: Client, adapter: Any, job: dict[str, Any]) -> None:
     used = cpu()
     child.say(begun=True)
     await loop.run_in_executor(None, child.hear)
-    child.say(cpu=cpu() - used)
+    used = cpu() - used
+    if client.api == AWAIT:
+        for _, task in kept:
+            if task.done():
+                task.result()  # what went wrong
+    child.say(cpu=used)
 
 
 async def _hold(client: Client, adapter: Any, url: str, compressed: bool) -> Any:

@@ -13,7 +13,7 @@ from .cases import CASES, Case, Row
 from .clients import APIS, AWAIT, BLOCKING, CALLBACK, find
 from .figures import kept_up, median, size_name
 
-README = Path(__file__).parents[1] / "README.md"
+FOLDER = Path(__file__).parents[1]
 BEGIN, END = "<!-- peers: begin -->", "<!-- peers: end -->"
 _APIS = {CALLBACK: "callbacks", AWAIT: "await", BLOCKING: "blocking"}
 
@@ -142,13 +142,13 @@ def _kib(size: int) -> Cell:
     return cell
 
 
-def write(machine: dict[str, str], remark: str, rows: Sequence[Row], found: Table) -> None:
-    """Puts everything between the markers of `benches/README.md`, the charts beside this file."""
-    drawn = charts.draw(rows, Path(__file__).parent)
+def write(machine: dict[str, str], remark: str, rows: Sequence[Row], found: Table, folder: Path = FOLDER) -> None:
+    """Puts everything between the markers of `README.md` in that folder, the charts into `peers/` there."""
+    drawn = charts.draw(rows, folder / "peers")
     parts = [about(machine), remark, *(f"![{title}](peers/{name})" for name, title in drawn), found.markdown()]
     for case in CASES:
         parts += [table.markdown() for table in tables(case, [row for row in rows if row.case == case.name])]
-    text = README.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
+    readme = folder / "README.md"
+    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
     after = rest.split(END)[1]
-    README.write_text(before + BEGIN + "\n\n" + "\n\n".join(parts) + "\n\n" + END + after, encoding="utf-8")
+    readme.write_text(before + BEGIN + "\n\n" + "\n\n".join(parts) + "\n\n" + END + after, encoding="utf-8")

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from benches.peers import aims, report
+from benches.peers.cases import Row
+
 ROOT = Path(__file__).parents[2]
 CASES = (
     "roundtrip",
@@ -74,7 +77,7 @@ def test_every_client_that_is_there(tmp_path: Path) -> None:
 
 
 def test_every_case(tmp_path: Path) -> None:
-    found, _ = peers(tmp_path, "--case", ",".join(CASES), "--client", "voxwire,raw socket")
+    found, _ = peers(tmp_path, "--case", ",".join(CASES), "--client", "voxwire")
     by_case: dict[str, list[dict[str, Any]]] = {}
     for row in found["rows"]:
         by_case.setdefault(row["case"], []).append(row)
@@ -106,3 +109,65 @@ def test_a_client_that_is_not_known(tmp_path: Path) -> None:
     )
     assert result.returncode == 2
     assert "no such client: 'nobody'; there are aiohttp, " in result.stderr
+
+
+def row(case: str, client: str, api: str, size: int = 0, *, loop: str = "uvloop", **result: object) -> Row:
+    return Row(case, client, api, loop, {size: [result]})
+
+
+def aim(rows: list[Row], what: str) -> dict[str, Any]:
+    (found,) = [value for value in aims.table(rows).values if value["what"] == what]
+    return found
+
+
+def test_an_aim_is_a_ratio_of_medians_on_the_same_loop() -> None:
+    rows = [
+        Row("roundtrip", "voxwire", "callback", "uvloop", {256: [{"rate": rate} for rate in (10, 30, 999)]}),
+        row("roundtrip", "picows", "callback", 256, rate=20),
+        row("roundtrip", "voxwire", "callback", 256, loop="asyncio", rate=10),
+        row("roundtrip", "picows", "callback", 256, loop="asyncio", rate=20),
+    ]
+    on_uvloop = aim(rows, "round trips, callback, uvloop, 256 B")
+    assert (on_uvloop["measured"], on_uvloop["reached"]) == (1.5, True)
+    on_asyncio = aim(rows, "round trips, callback, asyncio, 256 B")
+    assert (on_asyncio["measured"], on_asyncio["reached"]) == (0.5, False)
+
+
+def test_who_did_not_keep_up_is_nobody_to_be_compared_with() -> None:
+    rows = [
+        row("media", "voxwire", "callback", cpu=14e-6, server_cpu=10e-6, p99=0.002, in_time=1.0),
+        row("media", "picows", "callback", cpu=20e-6, server_cpu=10e-6, p99=0.003, in_time=1.0),
+        row("media", "aiohttp", "await", cpu=1e-6, server_cpu=10e-6, p99=0.001, in_time=0.9),
+    ]
+    ratio = aim(rows, "1,000 connections, CPU a frame")
+    assert (round(ratio["measured"], 6), ratio["reached"]) == (0.7, True)
+    assert ratio["beside"] == "voxwire, uvloop / picows, uvloop"
+    assert aim(rows, "1,000 connections, lateness p99")["reached"]
+    # Without anybody of ours who kept up there is no number, and nothing is reached.
+    alone = aim(rows[1:], "1,000 connections, CPU a frame")
+    assert (alone["measured"], alone["reached"]) == (None, False)
+
+
+def test_connects_are_compared_with_those_who_wait_for_the_close() -> None:
+    rows = [
+        row("connects", "voxwire", "callback", rate=300, waits=True),
+        row("connects", "picows", "callback", rate=100, waits=True),
+        row("connects", "wreq", "await", rate=900, waits=False),
+    ]
+    found = aim(rows, "connects, close handshake waited for")
+    assert (found["measured"], found["reached"]) == (3, True)
+
+
+def test_the_tables_replace_what_is_between_the_markers(tmp_path: Path) -> None:
+    (tmp_path / "peers").mkdir()
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n", encoding="utf-8")
+    rows = [row("connects", "voxwire", "callback", rate=300.0, cpu=0.001, waits=True)]
+    for _ in range(2):
+        report.write({"python": "CPython"}, "(1 s)", rows, aims.table(rows), tmp_path)
+    text = readme.read_text(encoding="utf-8")
+    assert text.startswith(f"before\n{report.BEGIN}\n\npython CPython\n")
+    assert text.endswith(f"\n{report.END}\nafter\n")
+    assert "old" not in text
+    assert text.count("### Connecting and closing: callbacks") == 1
+    assert "| voxwire, uvloop |        300 |   1000 |                 yes |" in text

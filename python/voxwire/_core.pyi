@@ -5,7 +5,7 @@ one says otherwise. Times are seconds, sizes bytes.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeAlias, final
+from typing import Any, Protocol, Self, TypeAlias, final
 
 from typing_extensions import Buffer
 
@@ -101,6 +101,79 @@ class UnitSink(Protocol):
 
 RawFrame: TypeAlias = tuple[int, bool, bytes]
 """First byte (FIN, the reserved bits, the opcode), whether it was masked, payload without the mask."""
+
+class BlockingConnection:
+    """One connection that the threads which call it drive, from any thread; no loop. Its waits let go of the GIL and let
+    signal handlers run. Made, it is open: raises what ERROR events carry, and what `Connection.connect` raises.
+    """
+
+    def __new__(
+        cls,
+        url: str,
+        *,
+        protocols: Sequence[str],
+        headers: Sequence[tuple[str, str]],
+        options: ConnectionOptions,
+        tls: TlsConfig | None,
+        require_protocol: bool,
+        via: Via,
+        sock: int | None,
+    ) -> Self: ...
+    def recv(self, timeout: float | None = None) -> str | bytes:
+        """Wait for the next message and return it: str for text, bytes for binary.
+
+        Raises TimeoutError after `timeout` seconds, and loses nothing by that; 0 takes only what is there. Raises
+        ConnectionClosed when there is none left, InvalidState when another thread is receiving.
+        """
+
+    def __iter__(self) -> Self:
+        """Iterating gives the messages."""
+
+    def __next__(self) -> str | bytes:
+        """The next message; ends at a clean close without an error code, else raises ConnectionClosed."""
+
+    def send(self, data: str | Buffer) -> None:
+        """Send a message: str as text, bytes-like as binary. Returns when the operating system has taken all of it.
+
+        Any thread may send. While a peer that reads slowly keeps it waiting, pings are answered, and messages that come
+        are kept for `recv`, up to `receive_buffer`. Raises ConnectionClosed, TypeError for anything else.
+        """
+
+    def pong(self, payload: bytes, timeout: float | None) -> float | None:
+        """Sends a ping; seconds until its pong. None when one with this payload is on its way. Messages that come are
+        kept, up to `receive_buffer`. Raises TimeoutError, ConnectionClosed, InvalidState.
+        """
+
+    def shut(self, code: int | None, reason: str, patience: float) -> None:
+        """Begins the close handshake and waits for its end; after `patience` seconds without an answer it is cut off."""
+
+    @property
+    def state(self) -> int:
+        """1 open, 2 closing, 3 closed."""
+
+    @property
+    def protocol(self) -> str:
+        """The subprotocol that was chosen; empty when none was."""
+
+    @property
+    def extensions(self) -> str:
+        """The extensions that were agreed on; empty when there are none."""
+
+    @property
+    def headers(self) -> Headers:
+        """The headers of the server's response."""
+
+    @property
+    def local_address(self) -> Address | None:
+        """Our address and port; None of a Unix socket."""
+
+    @property
+    def remote_address(self) -> Address | None:
+        """The address and port of the peer, or of the proxy to it; None of a Unix socket."""
+
+    @property
+    def buffered_amount(self) -> int: ...
+    def counters(self) -> dict[str, Any]: ...
 
 @final
 class FrameSocket:

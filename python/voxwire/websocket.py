@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from . import _core
-from .checks import refuse
+from .checks import check_close
 from .enums import WebSocketAudioEncoding, WebSocketEvents, WebSocketReadyState
 from .errors import ConnectionClosed, InvalidState
 from .events import (
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from .statistics import WebSocketStatistics
 
-_LONGEST_REASON = 123  # bytes; RFC 6455 section 5.5 less the code
 _NORMAL_ENDS = (1000, 1001, 1005)
 
 
@@ -165,7 +164,7 @@ class WebSocket(Link, MediaSource):
         `code` is 1000 or 3000 to 4999; without one the peer sees 1005. `reason` has at most 123 UTF-8 bytes and needs a
         code. While connecting, the attempt ends with ERROR and CLOSE 1006. Raises InvalidParameter, TypeError.
         """
-        _check_close(code, reason)
+        check_close(code, reason)
         self._shut(None if code is None else int(code), reason)
 
     # The Python way
@@ -355,18 +354,3 @@ def _bytes_like(data: Any) -> memoryview:
         message = f"send() takes str or a bytes-like object, not {type(data).__name__}"
         raise TypeError(message) from None
     return view if view.c_contiguous else memoryview(view.tobytes())
-
-
-def _check_close(code: object, reason: object) -> None:
-    if not isinstance(reason, str):
-        message = f"reason must be a str, not {type(reason).__name__}"
-        raise TypeError(message)
-    if code is not None and (not isinstance(code, int) or isinstance(code, bool)):
-        message = f"code must be an int or None, not {type(code).__name__}"
-        raise TypeError(message)
-    if code is not None and code != 1000 and not 3000 <= code <= 4999:  # noqa: PLR2004 - RFC 6455 section 7.4.2
-        refuse("code", code, "1000 or 3000 to 4999")
-    if reason and code is None:
-        refuse("reason", reason, "no reason without a code")
-    if len(reason.encode(errors="surrogatepass")) > _LONGEST_REASON:
-        refuse("reason", reason, f"at most {_LONGEST_REASON} UTF-8 bytes")

@@ -1,22 +1,40 @@
-//! Frames on a socket that the calling thread reads and writes itself: no task, no queue, and nothing is read before
-//! somebody wants it. Nothing here waits but `poll_socket`, which a signal ends.
+//! Sockets that the calling thread reads and writes itself: no task, no queue. Here frames one by one, of which nothing is
+//! read before somebody wants it; the driver of whole connections is in `blocking/connection.rs`.
+
+mod connection;
+mod inlet;
+mod opening;
+mod outlet;
+mod pings;
+mod room;
+
+pub use connection::{BlockingConnection, End, Greeting, Receiving, Stepped, Unsent};
+pub use inlet::Next;
+pub use opening::Opening;
+pub use room::{Data, InvalidText, Room};
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, SendFlags};
 
+use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
+
 use crate::proto::{RawHead, RawReader};
 
 use super::runtime::lock;
+use super::socket::Socket;
 
 /// Bytes read at a time.
 const READ: usize = 256 * 1024;
 /// A signal that came just before the wait does not end it, so no wait is longer than this.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
+/// How long the peer may take to close TCP after the close handshake or after our last word.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// The receiving side of a connection. Its descriptor belongs to somebody else and comes with each call.
 #[derive(Debug, Default)]
@@ -99,6 +117,14 @@ impl FrameSocket {
             }
         }
     }
+}
+
+/// Reads and forgets what the peer still sends, for a short while: a reset would cut it off from our last frame.
+async fn linger(socket: OwnedFd) {
+    let Ok(mut socket) = Socket::from_fd(socket) else { return };
+    let mut scratch = vec![0; 4096];
+    let end = async { while socket.read(&mut scratch).await.is_ok_and(|count| count > 0) {} };
+    let _ = timeout(LINGER, end).await;
 }
 
 /// Waits until a socket can be read (or written), until a time (`None`: for ever), or a signal.

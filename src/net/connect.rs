@@ -59,11 +59,11 @@ pub struct Target {
 }
 
 /// A socket after its handshake.
-struct Upgraded {
-    socket: Socket,
-    addresses: Option<(SocketAddr, SocketAddr)>,
-    tls: Option<rustls::Connection>,
-    accepted: Accepted,
+pub(super) struct Upgraded {
+    pub(super) socket: Socket,
+    pub(super) addresses: Option<(SocketAddr, SocketAddr)>,
+    pub(super) tls: Option<rustls::Connection>,
+    pub(super) accepted: Accepted,
 }
 
 impl Connection {
@@ -75,8 +75,7 @@ impl Connection {
         target: Target,
         options: Options,
     ) -> Result<Arc<Self>, ConnectError> {
-        let request = target.request(&options);
-        request.encode()?;
+        target.check(&options)?;
         let connection = Self::new(core, mailbox, Role::Client, options)?;
         let (task, started) = (Arc::clone(&connection), connection.wait_for_start());
         connection.core.handle().spawn(async move {
@@ -124,6 +123,11 @@ pub enum ConnectError {
 }
 
 impl Target {
+    /// Whether the request can be written.
+    pub(super) fn check(&self, options: &Options) -> Result<(), RequestError> {
+        self.request(options).encode().map(drop)
+    }
+
     fn request(&self, options: &Options) -> ClientRequest {
         let mut headers = self.headers.clone();
         let given = |name: &str| self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
@@ -140,7 +144,7 @@ impl Target {
     }
 
     /// Connects, to wherever redirects lead. The time-outs are for all of it together.
-    async fn open(mut self, options: &Options) -> Result<Upgraded, Failure> {
+    pub(super) async fn open(mut self, options: &Options) -> Result<Upgraded, Failure> {
         let mut left = (options.connect_timeout, options.handshake_timeout);
         let limit = self.via.max_redirects;
         let mut socket = self.socket.take();

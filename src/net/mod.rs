@@ -27,7 +27,10 @@ mod trace;
 mod units;
 mod verifier;
 
-pub use blocking::{FrameSocket, Step, Waited, poll_socket};
+pub use blocking::{
+    BlockingConnection, Data, End, FrameSocket, Greeting, InvalidText, Next, Opening, Receiving, Room, Step, Stepped,
+    Unsent, Waited, poll_socket,
+};
 pub use connect::{ConnectError, RedirectError, Target, Via};
 pub use connection::Connection;
 pub use error::{Failure, Refused, Stage};

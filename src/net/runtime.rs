@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 
+use super::blocking::BlockingConnection;
 use super::connection::Connection;
 use super::files::Files;
 use super::pacer::Pacer;
@@ -36,6 +37,8 @@ pub struct Core {
 #[derive(Default)]
 struct Connections {
     open: HashMap<u64, Weak<Connection>>,
+    /// Those that their callers drive.
+    blocking: HashMap<u64, Weak<BlockingConnection>>,
     ended: Snapshot,
 }
 
@@ -99,6 +102,9 @@ pub fn shutdown(timeout: Duration) {
     for connection in core.connections() {
         connection.close_internal(1001, "");
     }
+    for connection in core.blocking_connections() {
+        connection.leave();
+    }
     core.files.flush(until.saturating_duration_since(Instant::now()));
     for pacer in &core.pacers {
         pacer.stop();
@@ -157,14 +163,31 @@ impl Core {
         connections.ended += counters;
     }
 
+    pub(super) fn add_blocking(&self, id: u64, connection: &Arc<BlockingConnection>) {
+        self.totals.opened.add(1);
+        lock(&self.connections).blocking.insert(id, Arc::downgrade(connection));
+    }
+
+    pub(super) fn retire_blocking(&self, id: u64, counters: &Snapshot) {
+        let mut connections = lock(&self.connections);
+        if connections.blocking.remove(&id).is_some() {
+            connections.ended += counters;
+        }
+    }
+
     /// The counters of all connections, ended ones too.
     fn statistics(&self) -> ProcessSnapshot {
-        let (open, ended) = {
+        let (open, blocking, ended) = {
             let connections = lock(&self.connections);
             let open: Vec<_> = connections.open.values().filter_map(Weak::upgrade).collect();
-            (open, connections.ended.clone())
+            let blocking: Vec<_> = connections.blocking.values().filter_map(Weak::upgrade).collect();
+            (open, blocking, connections.ended.clone())
         };
         let mut snapshot = ProcessSnapshot::new(&self.totals, ended);
+        for connection in blocking {
+            snapshot.sums += &connection.statistics();
+            snapshot.open += 1;
+        }
         for connection in open {
             connection.add_to(&mut snapshot);
         }
@@ -175,6 +198,10 @@ impl Core {
         let mut recorders = lock(&self.recorders);
         recorders.retain(|r| r.strong_count() > 0);
         recorders.push(Arc::downgrade(recorder));
+    }
+
+    fn blocking_connections(&self) -> Vec<Arc<BlockingConnection>> {
+        lock(&self.connections).blocking.values().filter_map(Weak::upgrade).collect()
     }
 
     /// Connections that are not closed.

@@ -59,6 +59,16 @@ impl Socket {
         }
     }
 
+    /// The socket alone, for a thread that waits in it.
+    pub(super) fn into_blocking(self) -> io::Result<OwnedFd> {
+        let fd: OwnedFd = match self {
+            Self::Tcp(socket) => socket.into_std()?.into(),
+            Self::Unix(socket) => socket.into_std()?.into(),
+        };
+        rustix::io::ioctl_fionbio(&fd, false)?;
+        Ok(fd)
+    }
+
     /// Sends small frames at once. A Unix socket always does.
     pub(super) fn set_nodelay(&self) {
         if let Self::Tcp(socket) = self {

@@ -24,7 +24,7 @@ pub use frames::{FrameDeflate, FrameFault, FrameLimits, FrameReader, FrameWriter
 pub use mask::{apply_mask, copy_masked};
 pub use message::{Kind, Message, Payload, Text};
 pub use raw::{RawHead, RawReader, raw_frame};
-pub use receiver::{Input, Limits, Receiver};
+pub use receiver::{Incoming, Input, Limits, Receiver};
 pub use sender::Sender;
 pub use url::{Host, Url, UrlError};
 pub use utf8::Utf8Validator;

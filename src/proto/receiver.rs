@@ -66,6 +66,25 @@ impl<'b> Input<'b> {
     }
 }
 
+/// What comes next; see [`Receiver::next_or_long`].
+#[derive(Debug, PartialEq, Eq)]
+pub enum Incoming<'m> {
+    /// A message, or a control frame.
+    Message(Message<'m>),
+    /// A message of one plain frame that goes on far behind the chunk. Its bytes are not touched: whoever reads puts
+    /// what the chunk has of it, and then what the socket brings, where the message is to be. What comes behind it goes
+    /// to the receiver again. That a text is UTF-8 is for the caller to check.
+    Long {
+        /// Text or binary.
+        kind: Kind,
+        /// Bytes of it, within the limit for messages.
+        length: usize,
+    },
+}
+
+/// A message that claims more than this is collected as it comes: room is made for what is there, not for a claim.
+const LONGEST_CLAIM: u64 = 16 * 1024 * 1024;
+
 /// Reads frames; see the module.
 #[derive(Debug)]
 pub struct Receiver {
@@ -127,6 +146,8 @@ enum Ready {
     Held(Opcode),
     /// Put together.
     Assembled(Partial),
+    /// Not here yet, and left to the caller.
+    Long(Kind, usize),
 }
 
 impl Receiver {
@@ -168,12 +189,26 @@ impl Receiver {
     /// The next message in the chunk. `None`: the chunk is used up, read another one. After an
     /// error, fail the connection with [`ProtocolError::close_code`].
     pub fn next<'m>(&'m mut self, input: &'m mut Input<'_>) -> Result<Option<Message<'m>>, ProtocolError> {
+        match self.next_or_long(input, u64::MAX)? {
+            Some(Incoming::Message(message)) => Ok(Some(message)),
+            Some(Incoming::Long { .. }) | None => Ok(None),
+        }
+    }
+
+    /// The same, for callers that read long messages by themselves, to where they are to be: those of which at least
+    /// `behind` bytes are not in the chunk. Only where we are the client, so that nothing has to be unmasked.
+    #[inline]
+    pub fn next_or_long<'m>(
+        &'m mut self,
+        input: &'m mut Input<'_>,
+        behind: u64,
+    ) -> Result<Option<Incoming<'m>>, ProtocolError> {
         if self.done {
             input.pos = input.buf.len();
             return Ok(None);
         }
-        match self.advance(input) {
-            Ok(Some(ready)) => self.message(ready, input).map(Some),
+        match self.advance(input, behind) {
+            Ok(Some(ready)) => self.incoming(ready, input).map(Some),
             Ok(None) => Ok(None),
             Err(error) => {
                 self.done = true;
@@ -185,7 +220,7 @@ impl Receiver {
     }
 
     /// Reads up to the end of a payload that can be delivered, or of the chunk.
-    fn advance(&mut self, input: &mut Input<'_>) -> Result<Option<Ready>, ProtocolError> {
+    fn advance(&mut self, input: &mut Input<'_>, behind: u64) -> Result<Option<Ready>, ProtocolError> {
         loop {
             let frame = match self.frame.take() {
                 Some(frame) => frame,
@@ -202,6 +237,12 @@ impl Receiver {
                     apply_mask(&mut input.buf[taken.clone()], frame.key, 0);
                 }
                 return Ok(Some(Ready::InChunk(frame.opcode, taken)));
+            }
+            if frame.missing - taken.len() as u64 >= behind
+                && let Some(kind) = self.is_left_to_caller(frame)
+            {
+                input.pos = taken.start;
+                return Ok(Some(Ready::Long(kind, frame.missing as usize)));
             }
             let part = &mut input.buf[taken];
             if frame.opcode.is_control() {
@@ -286,6 +327,17 @@ impl Receiver {
         Ok(Frame { fin, opcode, compressed, key, received: 0, missing: length })
     }
 
+    /// The kind of a message that the caller can read by itself: one plain frame of which nothing was taken yet.
+    fn is_left_to_caller(&self, frame: Frame) -> Option<Kind> {
+        let kind = match frame.opcode {
+            Opcode::Text => Kind::Text,
+            Opcode::Binary => Kind::Binary,
+            _ => return None,
+        };
+        let plain = self.role == Role::Client && frame.received == 0 && frame.missing <= LONGEST_CLAIM;
+        (plain && self.stands_alone(frame)).then_some(kind)
+    }
+
     /// True if the frame is all there is to its message, and what it says.
     fn stands_alone(&self, frame: Frame) -> bool {
         frame.opcode.is_control() || frame.fin && !frame.compressed && self.message.is_none()
@@ -314,20 +366,21 @@ impl Receiver {
     }
 
     /// Makes the message from where its payload is.
-    fn message<'m>(&'m mut self, ready: Ready, input: &'m mut Input<'_>) -> Result<Message<'m>, ProtocolError> {
+    fn incoming<'m>(&'m mut self, ready: Ready, input: &'m mut Input<'_>) -> Result<Incoming<'m>, ProtocolError> {
         let (opcode, payload) = match ready {
-            Ready::Assembled(message) => return Ok(message.into_message()),
+            Ready::Assembled(message) => return Ok(Incoming::Message(message.into_message())),
+            Ready::Long(kind, length) => return Ok(Incoming::Long { kind, length }),
             Ready::InChunk(opcode, range) => (opcode, &input.buf[range]),
             Ready::Held(opcode) => (opcode, self.control.as_slice()),
         };
-        match opcode {
-            Opcode::Ping => Ok(Message::Ping(payload)),
-            Opcode::Pong => Ok(Message::Pong(payload)),
+        Ok(Incoming::Message(match opcode {
+            Opcode::Ping => Message::Ping(payload),
+            Opcode::Pong => Message::Pong(payload),
             Opcode::Close => {
                 self.done = true;
                 self.message = None;
                 self.inflate = None;
-                CloseFrame::parse(payload).map(Message::Close)
+                Message::Close(CloseFrame::parse(payload)?)
             }
             Opcode::Text => {
                 let Ok(text) = simdutf8::basic::from_utf8(payload) else {
@@ -335,10 +388,10 @@ impl Receiver {
                     self.inflate = None;
                     return Err(ProtocolError::TextNotUtf8);
                 };
-                Ok(Message::Text(Text(Cow::Borrowed(text))))
+                Message::Text(Text(Cow::Borrowed(text)))
             }
-            Opcode::Binary | Opcode::Continuation => Ok(Message::Binary(Payload(Cow::Borrowed(payload)))),
-        }
+            Opcode::Binary | Opcode::Continuation => Message::Binary(Payload(Cow::Borrowed(payload))),
+        }))
     }
 }
 

@@ -1,6 +1,10 @@
 //! `FrameSocket`: a connection for Python code without a loop. The calling thread reads and writes the socket itself, waits
 //! with the GIL released, and lets signal handlers run. Conversions only; the frames are `proto`'s, the waiting `net`'s.
 
+mod connection;
+
+pub(super) use connection::PyBlockingConnection;
+
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::OnceLock;
 use std::thread::ThreadId;
@@ -143,7 +147,7 @@ fn wait(py: Python<'_>, fd: BorrowedFd<'_>, writable: bool, timeout: Option<f64>
     let timeout: Option<Duration> = timeout.map(|value| seconds(py, "timeout", value)).transpose()?;
     let until = timeout.map(|timeout| Instant::now() + timeout);
     loop {
-        match py.detach(|| polled(fd, writable, until)).map_err(|e| os(&e))? {
+        match waited(py, || poll_socket(fd, writable, until)).map_err(|e| os(&e))? {
             Waited::Ready => return Ok(()),
             Waited::Late => return Err(PyTimeoutError::new_err("timed out")),
             Waited::Interrupted => py.check_signals()?,
@@ -151,15 +155,18 @@ fn wait(py: Python<'_>, fd: BorrowedFd<'_>, writable: bool, timeout: Option<f64>
     }
 }
 
-/// Without the GIL. A daemon thread that would take it again while the interpreter ends is stopped here instead.
-fn polled(fd: BorrowedFd<'_>, writable: bool, until: Option<Instant>) -> std::io::Result<Waited> {
-    let waited = poll_socket(fd, writable, until);
-    if EXITING.get().is_some_and(|thread| *thread != std::thread::current().id()) {
-        loop {
-            std::thread::park();
+/// Does what may wait, without the GIL. A daemon thread that would take it again while the interpreter ends is stopped here
+/// instead.
+fn waited<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
+    py.detach(|| {
+        let result = work();
+        if EXITING.get().is_some_and(|thread| *thread != std::thread::current().id()) {
+            loop {
+                std::thread::park();
+            }
         }
-    }
-    waited
+        result
+    })
 }
 
 /// The interpreter ends, and this is the thread that ends it: the others that wait here shall not come back.

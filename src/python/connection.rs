@@ -55,22 +55,9 @@ impl PyConnection {
         sock: Option<i32>,
     ) -> PyResult<Self> {
         let mailbox = bridge.mailbox(py)?;
-        let url = Url::parse(url).map_err(|e| errors::invalid_url(py, &e))?;
-        let config = match tls.and_then(|tls| tls.client.clone()) {
-            None if url.secure() => Some(crate::net::default_client_config().map_err(|e| errors::tls(py, &e))?),
-            config => config,
-        };
-        let server_name = tls.and_then(|tls| tls.server_name.clone());
-        let via = via.0.clone();
-        if sock.is_none() {
-            via.proxies.for_url(&url).map_err(|e| errors::proxy(py, &e))?;
-        }
-        let socket = sock.map(duplicate).transpose()?;
-        let target = Target { url, protocols, headers, tls: config, server_name, require_protocol, via, socket };
-        let connection = Connection::connect(core()?, mailbox, target, options.0.clone()).map_err(|e| match e {
-            ConnectError::Request(source) => errors::request(py, &source),
-            ConnectError::Trace(source) => errors::file(&source, options.0.trace.as_deref().unwrap_or("".as_ref())),
-        })?;
+        let target = target(py, url, protocols, headers, tls, require_protocol, via, sock)?;
+        let connection = Connection::connect(core()?, mailbox, target, options.0.clone())
+            .map_err(|e| cannot_begin(py, &e, options))?;
         // Registered before this call returns to the loop, so no notice can come earlier.
         bridge.register(connection.id(), sink, What::Connection(Arc::clone(&connection)));
         Ok(Self::new(connection))
@@ -168,6 +155,40 @@ impl PyConnection {
 
     fn buffered_media(&self, py: Python<'_>, tag: Option<&str>) -> PyResult<f64> {
         Ok(self.get(py)?.buffered_media(tag).as_secs_f64() * 1000.0)
+    }
+}
+
+/// Where to connect to and what to ask for.
+#[expect(clippy::too_many_arguments, reason = "one call per connection, from two places")]
+pub(super) fn target(
+    py: Python<'_>,
+    url: &str,
+    protocols: Vec<String>,
+    headers: Vec<(String, String)>,
+    tls: Option<&TlsConfig>,
+    require_protocol: bool,
+    via: &Via,
+    sock: Option<i32>,
+) -> PyResult<Target> {
+    let url = Url::parse(url).map_err(|e| errors::invalid_url(py, &e))?;
+    let config = match tls.and_then(|tls| tls.client.clone()) {
+        None if url.secure() => Some(crate::net::default_client_config().map_err(|e| errors::tls(py, &e))?),
+        config => config,
+    };
+    let server_name = tls.and_then(|tls| tls.server_name.clone());
+    let via = via.0.clone();
+    if sock.is_none() {
+        via.proxies.for_url(&url).map_err(|e| errors::proxy(py, &e))?;
+    }
+    let socket = sock.map(duplicate).transpose()?;
+    Ok(Target { url, protocols, headers, tls: config, server_name, require_protocol, via, socket })
+}
+
+/// Why connecting could not even begin.
+pub(super) fn cannot_begin(py: Python<'_>, error: &ConnectError, options: &ConnectionOptions) -> PyErr {
+    match error {
+        ConnectError::Request(source) => errors::request(py, source),
+        ConnectError::Trace(source) => errors::file(source, options.0.trace.as_deref().unwrap_or("".as_ref())),
     }
 }
 

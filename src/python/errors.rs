@@ -14,11 +14,11 @@ use crate::media::lead::LeadTooLong;
 use crate::media::pcm::format::PartialSample;
 use crate::media::stream::TooManyMarks;
 use crate::net::{
-    AudioUnitError, Failure, ListenError, PlayerError, ProxyError, ProxyUrlError, RecorderError, RouteError, TlsError,
-    UnitError,
+    AudioUnitError, Closed, End, Failure, ListenError, PlayerError, ProxyError, ProxyUrlError, RecorderError,
+    RouteError, TlsError, UnitError,
 };
 use crate::proto::handshake::{HandshakeError, RequestError, TunnelError};
-use crate::proto::{ProtocolError, UrlError};
+use crate::proto::{ProtocolError, SendError, UrlError};
 use crate::session::{MediaRefusal, OutboundError};
 
 /// An instance of `voxwire.errors.<class>`.
@@ -65,6 +65,46 @@ pub(super) fn proxy(py: Python<'_>, source: &ProxyUrlError) -> PyErr {
 /// TLS settings that cannot be used are a wrong parameter.
 pub(super) fn tls(py: Python<'_>, source: &TlsError) -> PyErr {
     plain(py, "InvalidParameter", source)
+}
+
+/// A call that is right, but not now.
+pub(super) fn state(py: Python<'_>, message: &impl ToString) -> PyErr {
+    plain(py, "InvalidState", message)
+}
+
+/// Another call is closing the connection just now.
+pub(super) fn closing(py: Python<'_>) -> PyErr {
+    plain(py, "ConnectionClosed", &"the WebSocket is closing: close() was called")
+}
+
+/// A frame that must not be sent.
+pub(super) fn frame(py: Python<'_>, source: &SendError) -> PyErr {
+    plain(py, "InvalidParameter", source)
+}
+
+/// There is nothing to receive any more, nor anybody to send to; the cause is what failed.
+pub(super) fn closed(py: Python<'_>, end: &End) -> PyErr {
+    let End { closed: Closed { code, reason, was_clean }, failure: source } = end;
+    let mut message = format!("the WebSocket is closed, code {code}");
+    if !reason.is_empty() {
+        message += &format!(" ({reason})");
+    }
+    if let Some(source) = source {
+        message += &format!(": {source}");
+    }
+    let fields = PyDict::new(py);
+    let filled = fields
+        .set_item("code", code)
+        .and_then(|()| fields.set_item("reason", reason))
+        .and_then(|()| fields.set_item("wasClean", was_clean));
+    if let Err(error) = filled {
+        return error;
+    }
+    let error = error(py, "ConnectionClosed", message, Some(&fields));
+    if let Some(source) = source {
+        error.set_cause(py, Some(PyErr::from_value(failure(py, source).into_bound(py))));
+    }
+    error
 }
 
 pub(super) fn outbound(py: Python<'_>, source: &OutboundError) -> PyErr {

@@ -34,7 +34,7 @@ mod _core {
         level_of, parse_media, ulaw_decode, ulaw_encode, write_media, write_start, write_stop,
     };
     #[pymodule_export]
-    use super::blocking::PyFrameSocket;
+    use super::blocking::{PyBlockingConnection, PyFrameSocket};
     #[pymodule_export]
     use super::bridge::LoopBridge;
     #[pymodule_export]

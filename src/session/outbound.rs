@@ -134,6 +134,12 @@ impl Outbound {
         self.waiting_payload
     }
 
+    /// Where the end of what was appended is in all that was ever appended, and how far of that the transport is: who
+    /// waits for a message of its own compares them.
+    pub fn position(&self) -> (u64, u64) {
+        (self.total, self.taken)
+    }
+
     /// The transport took the first `n` bytes of `pending`.
     pub fn advance(&mut self, n: usize) {
         self.written += n;

@@ -5,7 +5,7 @@ WebSockets and media units (`Recorder`, `Player`, `AudioUnit`, `ToneDetector`, `
 encoded in the core. `voxwire.audio` has the core's audio functions for bytes.
 """
 
-from ._core import __version__
+from ._loading import __version__
 from .compression import Compression
 from .engine import Engine, VoxEngine
 from .enums import (

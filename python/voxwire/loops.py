@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
+import sys
 import threading
 import weakref
 from contextlib import suppress
@@ -21,9 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 EXIT_TIMEOUT = 2.0
-"""Seconds that the interpreter's exit waits for close handshakes."""
+"""Seconds that the interpreter's exit waits for recordings, and as many for handlers of daemon threads."""
+
+forks = 0
+"""How many forks this process is away from the one that loaded the module."""
 
 _lock = threading.Lock()
+_ends = False
 _bridges: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _core.LoopBridge] = weakref.WeakKeyDictionary()
 
 
@@ -45,6 +50,7 @@ def bridge_to(loop: asyncio.AbstractEventLoop) -> _core.LoopBridge:
         bridge = _bridges.get(loop)
         if bridge is not None and not bridge.closed:
             return bridge
+        _see_that_it_ends()
         closed = [_bridges.pop(other) for other in list(_bridges) if other.is_closed()]
         bridge = _core.LoopBridge()
         _bridges[loop] = bridge
@@ -84,19 +90,38 @@ def _attach(bridge: _core.LoopBridge, loop: asyncio.AbstractEventLoop) -> None:
 
 async def _lifeline(bridge: _core.LoopBridge, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None]:
     fd = bridge.fileno()
+    process = os.getpid()
     try:
         yield
     finally:
-        if not loop.is_closed():
+        # A forked child has the parent's selector: what is taken out there, the parent would miss.
+        if not loop.is_closed() and os.getpid() == process:
             loop.remove_reader(fd)
         bridge.close()
 
 
 def _after_fork() -> None:
-    global _lock, _bridges  # noqa: PLW0603 - the parent's lock may be held, its bridges are not ours
+    global _lock, _bridges, _ends, forks  # noqa: PLW0603 - the parent's lock may be held, its bridges are not ours
+    forks += 1
+    _ends = False
     _lock = threading.Lock()
     _bridges = weakref.WeakKeyDictionary()
     _core.mark_forked()
+
+
+def _see_that_it_ends() -> None:
+    """Have the core stopped at exit once in each process, also where `atexit` is not heard.
+
+    Processes of multiprocessing end without it before Python 3.13; `Finalize` is what they hear.
+    """
+    global _ends  # noqa: PLW0603 - of this process
+    if _ends:
+        return
+    _ends = True
+    util = sys.modules.get("multiprocessing.util")
+    process = sys.modules.get("multiprocessing.process")
+    if util is not None and process is not None and process.parent_process() is not None:
+        util.Finalize(None, _core.shutdown, args=(EXIT_TIMEOUT,), exitpriority=0)
 
 
 os.register_at_fork(after_in_child=_after_fork)

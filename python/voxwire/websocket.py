@@ -203,6 +203,7 @@ class WebSocket(Link, MediaSource):
                 return data
             if self._closed is not None:
                 raise self._closed_error() from self._error
+            self._waiters.check_process()
             await self._inbox.changed()
 
     async def drain(self) -> None:

@@ -2,7 +2,7 @@
 //! open. Made when first needed, forgotten after a fork, stopped at interpreter exit.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
@@ -43,16 +43,26 @@ struct Connections {
 }
 
 /// The core is shared by every thread of the process; `None` before first use and after `shutdown`.
-static CORE: Mutex<Option<Arc<Core>>> = Mutex::new(None);
+type Place = Mutex<Option<Arc<Core>>>;
+/// Where it is in the process that loaded the module.
+static FIRST: Place = Mutex::new(None);
+/// Where it is in a forked child; null where there was no fork.
+static FORKED: AtomicPtr<Place> = AtomicPtr::new(std::ptr::null_mut());
 /// Counts forks: handles of an older generation belong to the parent.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
 /// Threads that move bytes: two are enough for thousands of calls, and leave cores to Python.
 const MAX_WORKERS: usize = 4;
 
+/// Where the core of this process is.
+fn place() -> &'static Place {
+    // SAFETY: it is null, or was leaked by `forget_after_fork` and so lives for ever.
+    unsafe { FORKED.load(Ordering::Acquire).as_ref() }.unwrap_or(&FIRST)
+}
+
 /// The core of this process, started if it does not run.
 pub fn core() -> std::io::Result<Arc<Core>> {
-    let mut slot = lock(&CORE);
+    let mut slot = lock(place());
     if let Some(core) = &*slot {
         return Ok(Arc::clone(core));
     }
@@ -63,7 +73,7 @@ pub fn core() -> std::io::Result<Arc<Core>> {
 
 /// The core of this process, if it runs.
 pub(super) fn current() -> Option<Arc<Core>> {
-    lock(&CORE).as_ref().map(Arc::clone)
+    lock(place()).as_ref().map(Arc::clone)
 }
 
 /// The counters of this process; all zero when nothing has run yet.
@@ -85,16 +95,15 @@ pub fn generation() -> u32 {
 /// needed.
 pub fn forget_after_fork() {
     GENERATION.fetch_add(1, Ordering::AcqRel);
-    // Only this thread exists now. The lock may have been held by another one at the moment of the fork: then the core
-    // was being made or fetched, and a poisoned try is all we can do.
-    if let Ok(mut slot) = CORE.try_lock() {
-        std::mem::forget(slot.take());
-    }
+    // A new place, and never a look into the old one: a thread that does not exist here may have held its lock.
+    FORKED.store(Box::into_raw(Box::new(Mutex::new(None))), Ordering::Release);
+    // Masking keys and handshake nonces must not be those of the parent. A system without randomness has told so at start.
+    let _ = rand::rng().reseed();
 }
 
 /// Closes everything and stops the threads; waits at most `timeout` for recorders to be on disk.
 pub fn shutdown(timeout: Duration) {
-    let Some(core) = lock(&CORE).take() else { return };
+    let Some(core) = lock(place()).take() else { return };
     let until = Instant::now() + timeout;
     for recorder in lock(&core.recorders).drain(..).filter_map(|r| r.upgrade()) {
         recorder.close();

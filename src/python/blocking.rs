@@ -6,8 +6,6 @@ mod connection;
 pub(super) use connection::PyBlockingConnection;
 
 use std::os::fd::{BorrowedFd, RawFd};
-use std::sync::OnceLock;
-use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyBlockingIOError, PyEOFError, PyOSError, PyTimeoutError};
@@ -19,10 +17,9 @@ use crate::net::{FrameSocket, Step, Waited, poll_socket};
 use crate::proto::{RawHead, raw_frame};
 
 use super::buffer::with_bytes;
+use super::exit;
 use super::options::seconds;
 
-/// The thread that ends the interpreter. By then all other threads are daemons.
-static EXITING: OnceLock<ThreadId> = OnceLock::new();
 /// Frames longer than this are written without the GIL.
 const DETACH_ABOVE: usize = 64 * 1024;
 
@@ -160,18 +157,13 @@ fn wait(py: Python<'_>, fd: BorrowedFd<'_>, writable: bool, timeout: Option<f64>
 fn waited<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
     py.detach(|| {
         let result = work();
-        if EXITING.get().is_some_and(|thread| *thread != std::thread::current().id()) {
+        if exit::is_ending_elsewhere() {
             loop {
                 std::thread::park();
             }
         }
         result
     })
-}
-
-/// The interpreter ends, and this is the thread that ends it: the others that wait here shall not come back.
-pub(super) fn exiting() {
-    EXITING.get_or_init(|| std::thread::current().id());
 }
 
 fn borrow<'a>(fd: RawFd) -> PyResult<BorrowedFd<'a>> {

@@ -2,7 +2,7 @@
 //! budget and calls the sinks. Python objects are made, used and dropped there only.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use crate::net::{self, Connection, Listener, Mailbox, Notice, Player, Recorder, 
 
 use super::connection::{PyConnection, address};
 use super::errors;
+use super::exit;
 use super::question::PyQuestion;
 use super::routes;
 use super::wake::Wake;
@@ -26,6 +27,43 @@ use super::wake::Wake;
 const MAX_NOTICES: usize = 1024;
 /// And how long that may take.
 const MAX_TIME: Duration = Duration::from_millis(1);
+
+/// Calls of `drain` that are under way, in all loops.
+static DRAINING: AtomicUsize = AtomicUsize::new(0);
+
+/// Waits until no other thread dispatches, at most for `timeout`. To be called while the interpreter ends, without the GIL:
+/// a daemon thread whose handler asks for the GIL afterwards is unwound by Python, and must have no frame of Rust below it.
+pub(super) fn wait_for_dispatching(timeout: Duration) {
+    let until = Instant::now() + timeout;
+    while DRAINING.load(Ordering::SeqCst) > 0 && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// In a forked child: the calls of the parent's threads never end here.
+pub(super) fn forget_dispatching() {
+    DRAINING.store(0, Ordering::SeqCst);
+}
+
+/// Counts one call of `drain` while it lives, in the process where it began.
+struct Draining {
+    generation: u32,
+}
+
+impl Draining {
+    fn begin() -> Self {
+        DRAINING.fetch_add(1, Ordering::SeqCst);
+        Self { generation: net::generation() }
+    }
+}
+
+impl Drop for Draining {
+    fn drop(&mut self) {
+        if self.generation == net::generation() {
+            DRAINING.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
 
 /// The queue that other threads see.
 pub(super) struct Queue {
@@ -106,6 +144,11 @@ impl LoopBridge {
 
     /// Dispatches what is queued, under a budget of events and time.
     fn drain(&self, py: Python<'_>) -> PyResult<()> {
+        // A forked child that goes on with its parent's loop must not take the parent's wake-ups.
+        if self.generation != net::generation() {
+            return Ok(());
+        }
+        let _counted = Draining::begin();
         // The flag is cleared before the queue is looked at: a post from now on sets the handle again.
         self.queue.wake.clear();
         self.queue.dirty.store(false, Ordering::Release);
@@ -113,7 +156,10 @@ impl LoopBridge {
         lock(&self.pending).extend(posted);
 
         let result = self.dispatch_some(py);
-        if !lock(&self.pending).is_empty() && !self.queue.dirty.swap(true, Ordering::AcqRel) {
+        if !lock(&self.pending).is_empty()
+            && !exit::is_ending_elsewhere()
+            && !self.queue.dirty.swap(true, Ordering::AcqRel)
+        {
             self.queue.wake.set();
         }
         result
@@ -124,19 +170,19 @@ impl LoopBridge {
         if self.queue.closed.swap(true, Ordering::AcqRel) {
             return;
         }
+        // In a forked child everything is the parent's, and a thread that does not exist here may have held a lock of it.
+        if self.generation != net::generation() {
+            return;
+        }
         let sinks: Vec<Registered> = lock(&self.sinks).drain().map(|(_, registered)| registered).collect();
         lock(&self.pending).clear();
         let dropped = std::mem::take(&mut *lock(&self.queue.posted));
-        if self.generation == net::generation() {
-            py.detach(|| {
-                for Registered { what, .. } in &sinks {
-                    what.end();
-                }
-                drop(dropped);
-            });
-        } else {
-            std::mem::forget(dropped);
-        }
+        py.detach(|| {
+            for Registered { what, .. } in &sinks {
+                what.end();
+            }
+            drop(dropped);
+        });
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -176,6 +222,9 @@ impl LoopBridge {
     fn dispatch_some(&self, py: Python<'_>) -> PyResult<()> {
         let start = Instant::now();
         for _ in 0..MAX_NOTICES {
+            if exit::is_ending_elsewhere() {
+                return Ok(());
+            }
             let Some((id, notice)) = lock(&self.pending).pop_front() else { return Ok(()) };
             if let Err(error) = self.dispatch(py, id, notice) {
                 if error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py) {

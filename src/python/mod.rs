@@ -7,6 +7,7 @@ mod bridge;
 mod buffer;
 mod connection;
 mod errors;
+mod exit;
 mod frames;
 mod handle;
 mod listener;
@@ -76,12 +77,16 @@ fn check_url(py: Python<'_>, url: &str) -> PyResult<String> {
 #[pyfunction]
 fn mark_forked() {
     net::forget_after_fork();
+    bridge::forget_dispatching();
 }
 
 /// Closes every connection and recorder and stops the runtime.
 #[pyfunction]
 fn shutdown(py: Python<'_>, timeout: f64) {
     let timeout = Duration::try_from_secs_f64(timeout).unwrap_or_default();
-    blocking::exiting();
-    py.detach(|| net::shutdown(timeout));
+    exit::begins();
+    py.detach(|| {
+        net::shutdown(timeout);
+        bridge::wait_for_dispatching(timeout);
+    });
 }

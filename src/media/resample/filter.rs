@@ -40,7 +40,13 @@ pub(super) fn between(from: u32, to: u32) -> Result<Option<&'static Filter>, Uns
     if from == to {
         return Ok(None);
     }
-    Ok(Some(FILTERS[row * RATES.len() + column].get_or_init(|| Filter::new(from as usize, to as usize))))
+    let filter = &FILTERS[row * RATES.len() + column];
+    if let Some(made) = filter.get() {
+        return Ok(Some(made));
+    }
+    // Made before the cell is locked: a process that forks just then would leave its child a lock that nobody opens.
+    let made = Filter::new(from as usize, to as usize);
+    Ok(Some(filter.get_or_init(|| made)))
 }
 
 impl Filter {

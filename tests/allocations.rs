@@ -203,7 +203,7 @@ fn the_frames_of_the_drop_in_allocate_nothing_of_their_own() {
     let (mut wire, mut out) = (Vec::with_capacity(4096), vec![0; 640]);
     let mut round = || {
         wire.clear();
-        writer.frame(2, &[7; 640], true, &mut wire).unwrap();
+        writer.frame(2, &[7; 640], true, None, &mut wire).unwrap();
         let mut input = wire.as_slice();
         reader.next(&mut input).unwrap().unwrap().payload.copy_to(&mut out);
     };

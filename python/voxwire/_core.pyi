@@ -407,8 +407,10 @@ class Frames:
         limit, and bytes of the message before it (of a wrong opcode, the opcode as the size). Nothing comes after a close frame either.
         """
 
-    def frame(self, opcode: int, payload: Buffer, fin: bool) -> bytes:
-        """The bytes of a frame, masked and compressed as needed. Does not check the order of frames."""
+    def frame(self, opcode: int, payload: Buffer, fin: bool, key: bytes | None = None) -> bytes:
+        """The bytes of a frame, masked and compressed as needed; a client masks with the 4 bytes of `key` or random ones.
+        Does not check the order of frames.
+        """
 
     def text_frame(self, opcode: int, text: str, fin: bool) -> bytes:
         """The same with the text in UTF-8. Raises UnicodeEncodeError."""

@@ -464,8 +464,16 @@ impl FrameWriter {
         self.deflater = Some(deflate.agreed(self.role).deflater(self.role));
     }
 
-    /// Appends a frame. The caller keeps the order of fragments. `None`: zlib has no memory in the middle of a message.
-    pub fn frame(&mut self, opcode: u8, payload: &[u8], fin: bool, out: &mut Vec<u8>) -> Option<()> {
+    /// Appends a frame, on a client masked with `key` or a random one. The caller keeps the order of fragments. `None`: zlib has no
+    /// memory in the middle of a message.
+    pub fn frame(
+        &mut self,
+        opcode: u8,
+        payload: &[u8],
+        fin: bool,
+        key: Option<[u8; 4]>,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
         let mut first = opcode & 0xf | if fin { FIN } else { 0 };
         let mut payload = Cow::Borrowed(payload);
         if let Some(deflater) = &mut self.deflater {
@@ -495,7 +503,7 @@ impl FrameWriter {
             }
         }
         if self.role == Role::Client {
-            let key = rand::rng().next_u32().to_ne_bytes();
+            let key = key.unwrap_or_else(|| rand::rng().next_u32().to_ne_bytes());
             out.extend_from_slice(&key);
             copy_masked(&payload, key, out);
         } else {

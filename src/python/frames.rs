@@ -102,14 +102,16 @@ impl PyFrames {
     }
 
     /// The bytes of a frame. The caller keeps the order of fragments.
+    #[pyo3(signature = (opcode, payload, fin, key = None))]
     fn frame<'py>(
         &self,
         py: Python<'py>,
         opcode: u8,
         payload: &Bound<'py, PyAny>,
         fin: bool,
+        key: Option<[u8; 4]>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        with_bytes(payload, |bytes| self.write(py, opcode, bytes, fin))?
+        with_bytes(payload, |bytes| self.write(py, opcode, bytes, fin, key))?
     }
 
     /// The bytes of a frame whose payload is this text in UTF-8.
@@ -120,7 +122,7 @@ impl PyFrames {
         text: &Bound<'py, PyString>,
         fin: bool,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        self.write(py, opcode, text.to_str()?.as_bytes(), fin)
+        self.write(py, opcode, text.to_str()?.as_bytes(), fin, None)
     }
 
     /// Inside a frame: bytes of its next part that came, and how many it has.
@@ -141,11 +143,18 @@ impl PyFrames {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write<'py>(&self, py: Python<'py>, opcode: u8, payload: &[u8], fin: bool) -> PyResult<Bound<'py, PyBytes>> {
+    fn write<'py>(
+        &self,
+        py: Python<'py>,
+        opcode: u8,
+        payload: &[u8],
+        fin: bool,
+        key: Option<[u8; 4]>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
         let mut codec = self.lock();
         let Codec { writer, out, .. } = &mut *codec;
         out.clear();
-        if writer.frame(opcode, payload, fin, out).is_none() {
+        if writer.frame(opcode, payload, fin, key, out).is_none() {
             return Err(PyMemoryError::new_err("no memory to compress a fragment with"));
         }
         let bytes = PyBytes::new(py, out);

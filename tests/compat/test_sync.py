@@ -101,9 +101,28 @@ def test_shutdown_in_a_handler_raises() -> None:
     assert "cannot be called in one" in str(raised[0])
 
 
-def test_a_subclass_that_overrides_the_inside_is_refused() -> None:
-    with pytest.raises(TypeError, match="overrides recv_events, which voxwire.compat does not call"):
-        type("Mine", (ClientConnection,), {"recv_events": lambda _: None, "__module__": "mine"})
+def test_a_subclass_that_overrides_the_inside() -> None:
+    seen: list[str] = []
+
+    class Mine(ClientConnection):
+        def process_event(self, event: Any) -> None:
+            seen.append(type(event).__name__)
+            super().process_event(event)
+
+        @contextlib.contextmanager
+        def send_context(self, **kwargs: Any) -> Iterator[None]:
+            seen.append("begin")
+            with super().send_context(**kwargs):
+                yield
+
+    def handler(connection: Any) -> None:
+        for message in connection:
+            connection.send(message)
+
+    with serving(handler) as (_, uri), connect(uri, create_connection=Mine) as connection:
+        connection.send("hello")
+        assert connection.recv() == "hello"
+    assert seen == ["begin", "Response", "begin", "Frame", "begin", "Frame"]
 
 
 def test_both_directions_are_busy(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ fn what_a_writer_writes_is_read_in_pieces_of_any_size() {
                 writer.set_deflate(&deflate());
             }
             for (opcode, fin, payload) in &sent {
-                writer.frame(*opcode, payload, *fin, &mut wire).unwrap();
+                writer.frame(*opcode, payload, *fin, None, &mut wire).unwrap();
             }
             for size in [1, 2, 3, 7, 1000, wire.len()] {
                 let mut reader = FrameReader::new(to, PLAIN);
@@ -104,7 +104,7 @@ fn a_bomb_stops_at_the_limit() {
     let mut writer = FrameWriter::new(Role::Server);
     writer.set_deflate(&deflate());
     let mut wire = Vec::new();
-    writer.frame(2, &vec![0; 1 << 20], true, &mut wire).unwrap();
+    writer.frame(2, &vec![0; 1 << 20], true, None, &mut wire).unwrap();
     assert!(wire.len() < 5000);
     let mut reader = FrameReader::new(Role::Client, FrameLimits { message: Some(5000), fragment: None });
     reader.set_deflate(&deflate());

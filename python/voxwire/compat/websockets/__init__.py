@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .imports import lazy_import
-from .version import version as __version__
+from .version import version as __version__  # noqa: F401 - an attribute of the original's, too
 
 __all__ = [
     "ClientConnection",
@@ -69,7 +69,6 @@ __all__ = [
     "TooManyFragments",
     "TooManyHeaders",
     "WebSocketException",
-    "__version__",
     "basic_auth",
     "broadcast",
     "connect",

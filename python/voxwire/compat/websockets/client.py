@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import warnings
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .datastructures import Headers, MultipleValuesError
 from .exceptions import (
@@ -18,7 +19,6 @@ from .exceptions import (
     NegotiationError,
     StatusLineTooLong,
 )
-from .extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from .headers import (
     build_authorization_basic,
     build_extension,
@@ -63,7 +63,6 @@ class ClientProtocol(Protocol):
     ) -> None:
         """Begin with what is offered to the server."""
         super().__init__(CLIENT, state=state, max_size=max_size, logger=logger)
-        check_extensions(extensions, ClientPerMessageDeflateFactory)
         self.uri = uri
         self.origin = origin
         self.available_extensions = extensions
@@ -106,7 +105,7 @@ class ClientProtocol(Protocol):
         accept = single(headers, "Sec-WebSocket-Accept")
         if accept != accept_key(self.key):
             raise InvalidHeaderValue("Sec-WebSocket-Accept", accept)
-        self._install(self.process_extensions(headers))
+        self.extensions = self.process_extensions(headers)
         self.subprotocol = self.process_subprotocol(headers)
 
     def process_extensions(self, headers: Headers) -> list[Extension]:
@@ -178,6 +177,15 @@ class ClientProtocol(Protocol):
         self._discarding = True
 
 
+class ClientConnection(ClientProtocol):
+    """The former name of `ClientProtocol`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Warn, and begin."""
+        warnings.warn("ClientConnection was renamed to ClientProtocol", DeprecationWarning, stacklevel=2)
+        super().__init__(*args, **kwargs)
+
+
 def each(parse: Callable[[str], list[T]], values: list[str]) -> list[T]:
     """Answer the elements of all headers of one name."""
     return [item for value in values for item in parse(value)]
@@ -201,17 +209,6 @@ def check_upgrade(headers: Headers) -> None:
     upgrade = each(parse_upgrade, headers.get_all("Upgrade"))
     if [protocol.lower() for protocol in upgrade] != ["websocket"]:
         raise InvalidUpgrade("Upgrade", ", ".join(upgrade) or None)
-
-
-def check_extensions(extensions: Sequence[object] | None, known: type) -> None:
-    """Raise NotImplementedError for extensions that are written in Python."""
-    for factory in extensions or ():
-        if not isinstance(factory, known):
-            message = (
-                f"extensions: {factory!r} is not supported: frames are made in voxwire's core, which has "
-                f"permessage-deflate only ({known.__name__})"
-            )
-            raise NotImplementedError(message)
 
 
 def log_headers(logger: LoggerLike, arrow: str, headers: Headers) -> None:
@@ -253,4 +250,4 @@ def backoff(
         delay = min(delay * factor, max_delay)
 
 
-lazy_import(globals(), legacy=("ClientConnection", "WebSocketClientProtocol", "connect", "unix_connect"))
+lazy_import(globals(), legacy=("WebSocketClientProtocol", "connect", "unix_connect"))

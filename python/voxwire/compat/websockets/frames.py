@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import os
 import re
+import secrets
 import struct
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -230,7 +231,8 @@ class Frame:
         frame = self
         for extension in extensions or ():
             frame = extension.encode(frame)
-        wire = bytearray(_plain_frames[mask].frame(frame.opcode, frame.data, frame.fin))
+        key = secrets.token_bytes(4) if mask else None
+        wire = bytearray(_plain_frames[mask].frame(frame.opcode, frame.data, frame.fin, key))
         wire[0] |= frame.rsv1 << 6 | frame.rsv2 << 5 | frame.rsv3 << 4
         return bytes(wire)
 

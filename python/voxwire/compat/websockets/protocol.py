@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import enum
 import logging
+import secrets
 import uuid
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from voxwire import _core
 
@@ -21,8 +22,23 @@ from .exceptions import (
     PayloadTooBig,
     ProtocolError,
 )
+from .extended import ExtendedFrames
 from .extensions.permessage_deflate import PerMessageDeflate
-from .frames import BINARY, CLOSE, CONT, OK_CLOSE_CODES, OPCODES, PING, PONG, TEXT, Close, CloseCode, Frame, Opcode
+from .frames import (
+    BINARY,
+    CLOSE,
+    CONT,
+    DATA_OPCODES,
+    OK_CLOSE_CODES,
+    OPCODES,
+    PING,
+    PONG,
+    TEXT,
+    Close,
+    CloseCode,
+    Frame,
+    Opcode,
+)
 from .streams import StreamReader
 
 if TYPE_CHECKING:
@@ -31,8 +47,6 @@ if TYPE_CHECKING:
     from .typing import BytesLike, LoggerLike, Origin, Subprotocol
 
 __all__ = ["SEND_EOF", "Protocol", "Side", "State"]
-
-_LONGEST_CONTROL = 125
 
 
 class Side(enum.IntEnum):
@@ -62,6 +76,9 @@ SEND_EOF = b""
 Received = tuple[int, bytes, bool]
 """A frame as the core gives it: opcode, payload, FIN."""
 
+Fault = tuple[str, int | None, int | None, int | None]
+"""What is wrong with a frame, as the core says it: `_core.Frames.receive`."""
+
 
 class Protocol:
     """The state of one connection, on the side of a server or a client.
@@ -69,6 +86,11 @@ class Protocol:
     Give it what the network brings (`receive_data`, `receive_eof`) and what is to be sent (`send_…`, `fail`); after each
     call take what is to be written (`data_to_send`) and what has happened (`events_received`).
     """
+
+    _watches: ClassVar[bool] = False
+    """`recv_frame` is overridden."""
+    _direct: ClassVar[bool] = True
+    """No method that sends messages is overridden: a connection may make frames itself."""
 
     def __init__(
         self,
@@ -91,7 +113,6 @@ class Protocol:
         else:
             self.max_message_size, self.max_fragment_size = max_size, None
         self.origin: Origin | None = None
-        self.extensions: Sequence[Extension] = []
         self.subprotocol: Subprotocol | None = None
         self.close_rcvd: Close | None = None
         self.close_sent: Close | None = None
@@ -101,9 +122,7 @@ class Protocol:
         self.eof_sent = False
         self.expect_continuation_frame = False
         self.writes: list[bytes] = []
-        self.frames = _core.Frames(
-            client=side is CLIENT, max_message=self.max_message_size, max_fragment=self.max_fragment_size
-        )
+        self.extensions = []
         self._received: list[Received] = []
         self._handshaken: list[Request | Response] = []
         self._eof = False
@@ -114,6 +133,31 @@ class Protocol:
         if state is CONNECTING:
             self._stream = StreamReader()
             self._opening = self._open(self._stream)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Note whether a subclass wants to see each frame."""
+        super().__init_subclass__(**kwargs)
+        cls._watches = cls.recv_frame is not Protocol.recv_frame
+        cls._direct = all(
+            getattr(cls, name) is getattr(Protocol, name) for name in ("send_frame", "send_text", "send_binary")
+        )
+
+    @property
+    def extensions(self) -> Sequence[Extension]:
+        """The extensions that were agreed on. What is set here holds for the frames that follow."""
+        return self._extensions
+
+    @extensions.setter
+    def extensions(self, extensions: Sequence[Extension]) -> None:
+        self._extensions = extensions
+        self.frames: _core.Frames | ExtendedFrames
+        sizes = (self.max_message_size, self.max_fragment_size)
+        if all(type(extension) is PerMessageDeflate and extension.in_core for extension in extensions):
+            self.frames = _core.Frames(client=self.side is CLIENT, max_message=sizes[0], max_fragment=sizes[1])
+            for extension in extensions:
+                cast("PerMessageDeflate", extension).install(self.frames)
+        else:
+            self.frames = ExtendedFrames(extensions, client=self.side is CLIENT, limits=sizes)
 
     @property
     def state(self) -> State:
@@ -155,7 +199,8 @@ class Protocol:
     def receive_data(self, data: bytes | bytearray) -> None:
         """Take bytes. Raises EOFError behind the end."""
         if self._opening is None:
-            self._received += self.receive_frames(data)
+            frames = self.receive_frames(data)
+            self._received += frames
             return
         self._check_not_ended()
         assert self._stream is not None  # noqa: S101 - for the type checker
@@ -169,21 +214,27 @@ class Protocol:
         if self._discarding:
             return []
         frames, fault = self.frames.receive(data)
-        for frame in frames:
-            if self.debug:
-                self.logger.debug("< %s", _as_frame(frame))
-            if frame[0] > 2 and not self._take_control(frame):  # noqa: PLR2004 - CLOSE, PING, PONG
-                frames.pop()
+        if self._watches:
+            for frame in frames:
+                if self.debug:
+                    self.logger.debug("< %s", _as_frame(frame))
+                self.recv_frame(_as_frame(frame))
+            frames, self._received = self._received, []
+        else:
+            for frame in frames:
+                if self.debug:
+                    self.logger.debug("< %s", _as_frame(frame))
+                if frame[0] > 2 and not self._take_control(frame):  # noqa: PLR2004 - CLOSE, PING, PONG
+                    frames.pop()
         if fault is not None:
-            text, size, limit, before = fault
-            if limit is None:
-                exc = ProtocolError(text)
-                if size is not None:
-                    exc.__cause__ = ValueError(f"{size} is not a valid Opcode")
-                self._give_up(CloseCode.PROTOCOL_ERROR, exc)
-            else:
-                self._give_up(CloseCode.MESSAGE_TOO_BIG, PayloadTooBig(size, limit, before))
+            self._take_fault(fault)
         return frames
+
+    def recv_frame(self, frame: Frame) -> None:
+        """Take a frame that has come. A subclass that overrides it sees each one; otherwise it is not called."""
+        received = int(frame.opcode), cast("bytes", frame.data), frame.fin
+        if frame.opcode in DATA_OPCODES or self._take_control(received):
+            self._received.append(received)
 
     def receive_eof(self) -> None:
         """Take the end of the stream. A second time it does nothing."""
@@ -221,7 +272,7 @@ class Protocol:
             raise ProtocolError(message)
         self._check_open()
         self.expect_continuation_frame = not fin
-        self._send_frame(CONT, data, fin)
+        self.send_frame(Frame(CONT, data, fin))
 
     def send_text(self, data: BytesLike, fin: bool = True) -> None:
         """Send text in UTF-8, or its first fragment. Raises ProtocolError, InvalidState."""
@@ -242,25 +293,25 @@ class Protocol:
         else:
             close = Close(code, reason)
             data = close.serialize()
-        self._send_frame(CLOSE, data)
+        self.send_frame(Frame(CLOSE, data))
         self.close_sent = close
         self.state = CLOSING
 
     def send_ping(self, data: BytesLike) -> None:
         """Send a ping. Raises ProtocolError, InvalidState."""
         self._check_connected()
-        self._send_frame(PING, data)
+        self.send_frame(Frame(PING, data))
 
     def send_pong(self, data: BytesLike) -> None:
         """Send a pong. Raises ProtocolError, InvalidState."""
         self._check_connected()
-        self._send_frame(PONG, data)
+        self.send_frame(Frame(PONG, data))
 
     def fail(self, code: CloseCode | int, reason: str = "") -> None:
         """Fail the connection (RFC 6455 section 7.1.7): say why, if it is open, and read nothing more."""
         if self._state is OPEN and code != CloseCode.ABNORMAL_CLOSURE:
             close = Close(code, reason)
-            self._send_frame(CLOSE, close.serialize())
+            self.send_frame(Frame(CLOSE, close.serialize()))
             self.close_sent = close
             if self.close_rcvd is not None:
                 self.close_rcvd_then_sent = True
@@ -277,6 +328,17 @@ class Protocol:
     def close_expected(self) -> bool:
         """Say whether the peer should close the TCP connection soon: close it after a time-out."""
         return self._state is CLOSING or (self._state is CONNECTING and self.eof_sent)
+
+    def send_frame(self, frame: Frame) -> None:
+        """Send a frame as it is. The caller keeps the order of frames. Raises ProtocolError."""
+        if self.debug:
+            self.logger.debug("> %s", frame)
+        frame.check()
+        data = frame.data
+        if isinstance(data, memoryview) and not data.c_contiguous:
+            data = bytes(data)
+        key = secrets.token_bytes(4) if self.side is CLIENT else None
+        self.writes.append(self.frames.frame(frame.opcode, data, frame.fin, key))
 
     def send_eof(self) -> None:
         """End the writing side."""
@@ -306,13 +368,14 @@ class Protocol:
                     self._ended()
                 return
             if stream.buffer:
-                self._received += self.receive_frames(stream.buffer)
+                frames = self.receive_frames(stream.buffer)
+                self._received += frames
 
     def _take_control(self, frame: Received) -> bool:
         """Answer a ping and a close frame; False if the frame was wrong."""
         opcode, data, _ = frame
         if opcode == PING:
-            self._send_frame(PONG, data)
+            self.send_frame(Frame(PONG, data))
         elif opcode == CLOSE:
             return self._take_close(data)
         return True
@@ -332,7 +395,7 @@ class Protocol:
             self._give_up(CloseCode.PROTOCOL_ERROR, ProtocolError("incomplete fragmented message"))
             return False
         if self._state is OPEN:
-            self._send_frame(CLOSE, data)
+            self.send_frame(Frame(CLOSE, data))
             self.close_sent = self.close_rcvd
             self.close_rcvd_then_sent = True
             self.state = CLOSING
@@ -340,6 +403,24 @@ class Protocol:
             self.send_eof()
         self._discard()
         return True
+
+    def _take_fault(self, fault: Fault | Exception) -> None:
+        """Fail the connection: the peer broke a rule, or an extension failed."""
+        if isinstance(fault, tuple):
+            text, size, limit, before = fault
+            if limit is not None:
+                fault = PayloadTooBig(size, limit, before)
+            else:
+                fault = ProtocolError(text)
+                if size is not None:
+                    fault.__cause__ = ValueError(f"{size} is not a valid Opcode")
+        if isinstance(fault, ProtocolError):
+            self._give_up(CloseCode.PROTOCOL_ERROR, fault)
+        elif isinstance(fault, PayloadTooBig):
+            self._give_up(CloseCode.MESSAGE_TOO_BIG, fault)
+        else:
+            self.logger.error("parser failed", exc_info=fault)
+            self._give_up(CloseCode.INTERNAL_ERROR, fault, "")
 
     def _give_up(self, code: CloseCode, exc: Exception, reason: str | None = None) -> None:
         self.fail(code, str(exc) if reason is None else reason)
@@ -366,26 +447,7 @@ class Protocol:
             raise ProtocolError(message)
         self._check_open()
         self.expect_continuation_frame = not fin
-        self._send_frame(opcode, data, fin)
-
-    def _send_frame(self, opcode: Opcode, data: BytesLike, fin: bool = True) -> None:
-        if self.debug:
-            self.logger.debug("> %s", Frame(opcode, data, fin))
-        if opcode > BINARY and len(data) > _LONGEST_CONTROL:
-            message = "control frame too long"
-            raise ProtocolError(message)
-        if isinstance(data, memoryview) and not data.c_contiguous:
-            data = bytes(data)
-        self.writes.append(self.frames.frame(opcode, data, fin))
-
-    def _install(self, extensions: Sequence[Extension]) -> None:
-        """Let the core do what was agreed on."""
-        self.extensions = extensions
-        for extension in extensions:
-            if not isinstance(extension, PerMessageDeflate):
-                message = f"extension {extension.name}: voxwire's core has permessage-deflate only"
-                raise NotImplementedError(message)
-            extension.install(self.frames)
+        self.send_frame(Frame(opcode, data, fin))
 
     def _check_open(self) -> None:
         if self._state is not OPEN:

@@ -7,10 +7,11 @@ import binascii
 import email.utils
 import http
 import re
+import warnings
 from collections.abc import Callable, Generator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .client import check_extensions, check_upgrade, each, log_headers, single
+from .client import check_upgrade, each, log_headers, single
 from .datastructures import Headers, MultipleValuesError
 from .exceptions import (
     HeaderLineTooLong,
@@ -26,7 +27,6 @@ from .exceptions import (
     RequestLineTooLong,
     TooManyHeaders,
 )
-from .extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from .headers import build_extension, parse_extension, parse_subprotocol
 from .http11 import Request, Response
 from .imports import lazy_import
@@ -60,7 +60,6 @@ class ServerProtocol(Protocol):
     ) -> None:
         """Begin with what is accepted from a client."""
         super().__init__(SERVER, state=state, max_size=max_size, logger=logger)
-        check_extensions(extensions, ServerPerMessageDeflateFactory)
         self.origins = origins
         self.available_extensions = extensions
         self.available_subprotocols = subprotocols
@@ -107,7 +106,7 @@ class ServerProtocol(Protocol):
             raise InvalidHeaderValue("Sec-WebSocket-Version", version)
         self.origin = self.process_origin(headers)
         extensions, accepted = self.process_extensions(headers)
-        self._install(accepted)
+        self.extensions = accepted
         self.subprotocol = self.process_subprotocol(headers)
         return accept_key(key), extensions, self.subprotocol
 
@@ -240,6 +239,15 @@ class ServerProtocol(Protocol):
         self.send_response(self.reject(status, f"Failed to open a WebSocket connection: {exc}.\n"))
 
 
+class ServerConnection(ServerProtocol):
+    """The former name of `ServerProtocol`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Warn, and begin."""
+        warnings.warn("ServerConnection was renamed to ServerProtocol", DeprecationWarning, stacklevel=2)
+        super().__init__(*args, **kwargs)
+
+
 def _allows(allowed: Origin | re.Pattern[str] | None, origin: Origin | None) -> bool:
     if isinstance(allowed, re.Pattern):
         return origin is not None and allowed.fullmatch(origin) is not None
@@ -261,5 +269,5 @@ def _refused_as(exc: InvalidHandshake) -> tuple[http.HTTPStatus, str, dict[str, 
 
 lazy_import(
     globals(),
-    legacy=("ServerConnection", "WebSocketServer", "WebSocketServerProtocol", "broadcast", "serve", "unix_serve"),
+    legacy=("WebSocketServer", "WebSocketServerProtocol", "broadcast", "serve", "unix_serve"),
 )

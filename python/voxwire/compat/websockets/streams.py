@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-__all__ = ["StreamReader"]
-
 
 class StreamReader:
     """Buffers a stream. One generator at a time reads it."""

@@ -10,17 +10,16 @@ import traceback
 import urllib.parse
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
-from voxwire.compat.websockets.client import ClientProtocol, backoff, check_extensions, process_exception
+from voxwire.compat.websockets.client import ClientProtocol, backoff, process_exception
 from voxwire.compat.websockets.datastructures import Headers
 from voxwire.compat.websockets.exceptions import InvalidStatus, SecurityError
 from voxwire.compat.websockets.extensions.permessage_deflate import (
-    ClientPerMessageDeflateFactory,
     enable_client_permessage_deflate,
 )
 from voxwire.compat.websockets.headers import validate_subprotocols
-from voxwire.compat.websockets.http11 import USER_AGENT, Response
+from voxwire.compat.websockets.http11 import USER_AGENT, Request, Response
 from voxwire.compat.websockets.protocol import CONNECTING
 from voxwire.compat.websockets.proxy import Proxy, get_proxy, parse_proxy
 from voxwire.compat.websockets.uri import WebSocketURI, parse_uri
@@ -31,7 +30,7 @@ from .tunnel import connect_http_proxy, connect_socks_proxy
 if TYPE_CHECKING:
     from voxwire.compat.websockets.datastructures import HeadersLike
     from voxwire.compat.websockets.extensions import ClientExtensionFactory
-    from voxwire.compat.websockets.protocol import Protocol
+    from voxwire.compat.websockets.frames import Frame
     from voxwire.compat.websockets.typing import LoggerLike, Origin, PathLike, Subprotocol
 
     from .connection import Marks
@@ -67,7 +66,7 @@ class ClientConnection(Connection):
             max_queue=max_queue,
             write_limit=write_limit,
         )
-        self._answer: asyncio.Future[None] = self.loop.create_future()
+        self.response_rcvd: asyncio.Future[None] = self.loop.create_future()
 
     async def handshake(
         self, additional_headers: HeadersLike | None = None, user_agent_header: str | None = USER_AGENT
@@ -79,15 +78,18 @@ class ClientConnection(Connection):
         if user_agent_header is not None:
             self.request.headers.setdefault("User-Agent", user_agent_header)
         await self._transmit(self.protocol.send_request, self.request, expected=CONNECTING)
-        await asyncio.wait([self._answer, self.connection_lost_waiter], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([self.response_rcvd, self.connection_lost_waiter], return_when=asyncio.FIRST_COMPLETED)
         if self.protocol.handshake_exc is not None:
             raise self.protocol.handshake_exc
 
-    def _open_with(self, protocol: Protocol) -> None:
-        for response in protocol._handshaken:
-            self.response = cast("Response", response)
-            self._answer.set_result(None)
-        protocol._handshaken = []
+    def process_event(self, event: Request | Response | Frame) -> None:
+        """Take the response; behind it, frames."""
+        if self.response is None:
+            assert isinstance(event, Response)  # noqa: S101 - the first event is the response
+            self.response = event
+            self.response_rcvd.set_result(None)
+        else:
+            super().process_event(event)
 
 
 class connect:  # noqa: N801 - it is called like a function
@@ -98,8 +100,7 @@ class connect:  # noqa: N801 - it is called like a function
     arguments go to the loop's `create_connection`: `ssl`, `server_hostname`, `sock`, `host`, `port`, `local_addr`, ...; with
     the prefix `proxy_` they are for the connection to an HTTPS proxy.
 
-    Raises InvalidURI, InvalidProxy, OSError, InvalidHandshake and TimeoutError when a connection is made, and
-    NotImplementedError for extensions other than permessage-deflate.
+    Raises InvalidURI, InvalidProxy, OSError, InvalidHandshake and TimeoutError when a connection is made.
     """
 
     def __init__(
@@ -139,7 +140,6 @@ class connect:  # noqa: N801 - it is called like a function
         elif compression is not None:
             message = f"unsupported compression: {compression}"
             raise ValueError(message)
-        check_extensions(extensions, ClientPerMessageDeflateFactory)
         self.additional_headers = additional_headers
         self.user_agent_header = user_agent_header
         self.proxy = proxy
@@ -183,7 +183,7 @@ class connect:  # noqa: N801 - it is called like a function
                 for _ in range(MAX_REDIRECTS):
                     connection = await self._attempt()
                     if connection is not None:
-                        connection._begin_keepalive()
+                        connection.start_keepalive()
                         return connection
                 message = f"more than {MAX_REDIRECTS} redirects"
                 raise SecurityError(message)
@@ -193,7 +193,7 @@ class connect:  # noqa: N801 - it is called like a function
 
     async def _attempt(self) -> ClientConnection | None:
         """Make a connection; None for a redirect, which the next attempt follows."""
-        connection = await self._open_tcp()
+        connection = await self.open_tcp_connection()
         try:
             await connection.handshake(self.additional_headers, self.user_agent_header)
         except asyncio.CancelledError:
@@ -201,19 +201,22 @@ class connect:  # noqa: N801 - it is called like a function
             raise
         except Exception as exc:
             connection.transport.abort()
-            location = redirected_to(exc)
-            if location is None:
+            answer = self.process_redirect(exc)
+            if answer is exc:
                 raise
-            uri = urllib.parse.urljoin(self.uri, location)
-            refused = self._follow(uri, parse_uri(uri))
-            if refused is not None:
-                raise refused from exc
+            if isinstance(answer, Exception):
+                raise answer from exc
+            self.uri, self.ws_uri = answer, parse_uri(answer)
             return None
         return connection
 
-    def _follow(self, uri: str, target: WebSocketURI) -> Exception | None:
-        """Go to another URI with the next attempt, or answer why not."""
-        here, kwargs = self.ws_uri, self.create_connection_kwargs
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Answer the URI that a redirect leads to, or the exception to raise: `exc`, or why it is not followed."""
+        location = redirected_to(exc)
+        if location is None:
+            return exc
+        uri = urllib.parse.urljoin(self.uri, location)
+        here, target, kwargs = self.ws_uri, parse_uri(uri), self.create_connection_kwargs
         if kwargs.get("sock") is not None:
             return ValueError(f"cannot follow redirect to {uri} with a preexisting socket")
         if here.secure and not target.secure:
@@ -224,10 +227,9 @@ class connect:  # noqa: N801 - it is called like a function
             if kwargs.get("host") is not None or kwargs.get("port") is not None:
                 return ValueError(f"cannot follow cross-origin redirect to {uri} with an explicit host or port")
             self.additional_headers = without_secrets(self.additional_headers)
-        self.uri, self.ws_uri = uri, target
-        return None
+        return uri
 
-    async def _open_tcp(self) -> ClientConnection:
+    async def open_tcp_connection(self) -> ClientConnection:
         """Connect to the server, or to what leads to it."""
         loop = asyncio.get_running_loop()
         kwargs = self.create_connection_kwargs.copy()

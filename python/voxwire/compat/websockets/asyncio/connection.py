@@ -13,6 +13,7 @@ import time
 import traceback
 import uuid
 import weakref
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self, cast, overload
@@ -24,7 +25,7 @@ from voxwire.compat.websockets.exceptions import (
     ProtocolError,
     TooManyFragments,
 )
-from voxwire.compat.websockets.frames import CloseCode
+from voxwire.compat.websockets.frames import DATA_OPCODES, PONG, CloseCode, Frame
 from voxwire.compat.websockets.protocol import CLOSED, OPEN, State
 from voxwire.compat.websockets.typing import BytesLike, Data, DataLike, LoggerLike, Subprotocol
 
@@ -43,22 +44,13 @@ _TEXT, _BINARY, _PONG = 1, 2, 10
 class Connection(asyncio.Protocol):
     """A WebSocket connection. Use `ClientConnection` or `ServerConnection`."""
 
-    _overridden: ClassVar[str] = (
-        "process_event send_context send_data keepalive start_keepalive acknowledge_pings terminate_pending_pings "
-        "set_connection_exc drain"
-    )
-    """Methods of the original's inside that are not called here: a subclass that has one expects what will not happen."""
+    _direct: ClassVar[bool] = True
+    """Messages go between the core and the application without the methods that a subclass may override."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuse subclasses that depend on the inside of the original."""
+        """Note whether a subclass depends on the inside."""
         super().__init_subclass__(**kwargs)
-        names = [name for name in cls._overridden.split() if name in vars(cls)]
-        if names and not cls.__module__.startswith("voxwire."):
-            message = (
-                f"{cls.__qualname__} overrides {', '.join(names)}, which voxwire.compat does not call; "
-                "only public methods can be overridden"
-            )
-            raise TypeError(message)
+        cls._direct = not overrides(cls, "process_event send_context send_data drain acknowledge_pings")
 
     def __init__(
         self,
@@ -79,6 +71,7 @@ class Connection(asyncio.Protocol):
         self.write_limit_high, self.write_limit_low = (
             write_limit if isinstance(write_limit, tuple) else (write_limit, None)
         )
+        self._shortcut = self._direct and protocol._direct
         # Records of the log name the connection they are about.
         protocol.logger = logging.LoggerAdapter(
             cast("logging.Logger", protocol.logger), {"websocket": weakref.proxy(self)}
@@ -93,13 +86,13 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport
         self.recv_messages = Assembler(self.max_queue_high, self.max_queue_low)
         self.connection_lost_waiter: asyncio.Future[None] = self.loop.create_future()
-        self._cause: BaseException | None = None
-        self._close_deadline: float | None = None
-        self._sending: asyncio.Future[None] | None = None  # while a message goes out in fragments
-        self._pings: dict[bytes, tuple[asyncio.Future[float], float]] = {}
-        self._keepalive_task: asyncio.Task[None] | None = None
-        self._full = False  # the transport's buffer is above its mark
-        self._drain_waiters: set[asyncio.Future[None]] = set()
+        self.connection_exc: BaseException | None = None
+        self.close_deadline: float | None = None
+        self.send_in_progress: asyncio.Future[None] | None = None  # while a message goes out in fragments
+        self.pending_pings: dict[bytes, tuple[asyncio.Future[float], float]] = {}
+        self.keepalive_task: asyncio.Task[None] | None = None
+        self.paused = False  # the transport's buffer is above its mark
+        self.drain_waiters: deque[asyncio.Future[None]] = deque()
 
     # Attributes
 
@@ -173,7 +166,7 @@ class Connection(asyncio.Protocol):
             message = "cannot call recv while another coroutine is already running recv or recv_streaming"
             raise ConcurrencyError(message) from None
         except TooManyFragments as exc:
-            self._blame(exc)
+            self.set_connection_exc(exc)
             await self._transmit(self.protocol.fail, CloseCode.MESSAGE_TOO_BIG, "too many fragments")
         except UnicodeDecodeError as exc:
             await self._fail_decoding(exc)
@@ -210,7 +203,7 @@ class Connection(asyncio.Protocol):
         raise self.close_exc
 
     async def _fail_decoding(self, exc: UnicodeDecodeError) -> None:
-        self._blame(exc)
+        self.set_connection_exc(exc)
         await self._transmit(self.protocol.fail, CloseCode.INVALID_DATA, f"{exc.reason} at position {exc.start}")
 
     # Sending
@@ -223,14 +216,14 @@ class Connection(asyncio.Protocol):
         Waits while the transport's buffer is above `write_limit`. Raises ConnectionClosed, and TypeError for what cannot
         be sent; in the middle of a fragmented message that ends the connection.
         """
-        while self._sending is not None:
-            await asyncio.shield(self._sending)
+        while self.send_in_progress is not None:
+            await asyncio.shield(self.send_in_progress)
         # The way of nearly every message; what it cannot do is left to the way below.
         protocol = self.protocol
         simple = protocol._state is OPEN and not protocol.expect_continuation_frame and not self.debug
-        if simple and (frame := self._framed(message, text)) is not None:
+        if simple and self._shortcut and (frame := self._framed(message, text)) is not None:
             self.transport.write(frame)
-            if self._full or self.transport.is_closing():
+            if self.paused or self.transport.is_closing():
                 await self._drain_or_end()
             return
         if isinstance(message, (str, bytes, bytearray, memoryview)):
@@ -273,7 +266,7 @@ class Connection(asyncio.Protocol):
             part = await anext(iterator)
         except StopAsyncIteration:
             return
-        self._sending = self.loop.create_future()
+        self.send_in_progress = self.loop.create_future()
         try:
             if not isinstance(part, (str, bytes, bytearray, memoryview)):
                 message = f"{what} must contain bytes or str"
@@ -291,15 +284,15 @@ class Connection(asyncio.Protocol):
             await self._transmit(self.protocol.fail, CloseCode.INTERNAL_ERROR, "error in fragmented message")
             raise
         finally:
-            self._sending.set_result(None)
-            self._sending = None
+            self.send_in_progress.set_result(None)
+            self.send_in_progress = None
 
     # Closing
 
     async def close(self, code: CloseCode | int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Close the connection and wait until it is closed. Closed already, it does nothing."""
         try:
-            if self._sending is not None:
+            if self.send_in_progress is not None:
                 await self._transmit(self.protocol.fail, CloseCode.INTERNAL_ERROR, "close during fragmented message")
             else:
                 await self._transmit(self.protocol.send_close, code, reason)
@@ -322,12 +315,12 @@ class Connection(asyncio.Protocol):
 
         def send() -> None:
             chosen = payload
-            if chosen in self._pings:
+            if chosen in self.pending_pings:
                 message = "already waiting for a pong with the same data"
                 raise ConcurrencyError(message)
-            while chosen is None or chosen in self._pings:
+            while chosen is None or chosen in self.pending_pings:
                 chosen = random.getrandbits(32).to_bytes(4, "big")
-            self._pings[chosen] = (answered, time.monotonic())
+            self.pending_pings[chosen] = (answered, time.monotonic())
             self.protocol.send_ping(chosen)
 
         await self._transmit(send)
@@ -337,34 +330,36 @@ class Connection(asyncio.Protocol):
         """Send a pong that nobody asked for. Raises ConnectionClosed."""
         await self._transmit(self.protocol.send_pong, as_payload(data))
 
-    def _answered(self, data: bytes) -> None:
+    def acknowledge_pings(self, data: bytes) -> None:
         """Note a pong. It answers the pings before it, too."""
-        if data not in self._pings:
+        if data not in self.pending_pings:
             return
         now = time.monotonic()  # uvloop's own clock stands still within a turn
-        for payload in list(self._pings):
-            answered, sent = self._pings.pop(payload)
+        for payload in list(self.pending_pings):
+            answered, sent = self.pending_pings.pop(payload)
             if not answered.done():
                 answered.set_result(now - sent)
             if payload == data:
                 self.latency = now - sent
                 return
 
-    def _unanswered(self) -> None:
+    def terminate_pending_pings(self) -> None:
         """Tell those who wait for a pong that none will come."""
         exc = self.protocol.close_exc
-        for answered, _ in self._pings.values():
+        for answered, _ in self.pending_pings.values():
             if not answered.done():
                 answered.set_exception(exc)
                 answered.exception()  # nobody has to ask
-        self._pings.clear()
+        self.pending_pings.clear()
 
-    def _begin_keepalive(self) -> None:
+    def start_keepalive(self) -> None:
+        """Begin to send pings, unless `ping_interval` is None."""
         if self.ping_interval is not None:
-            self._keepalive_task = self.loop.create_task(self._keep_alive(self.ping_interval))
+            self.keepalive_task = self.loop.create_task(self.keepalive())
 
-    async def _keep_alive(self, interval: float) -> None:
-        latency = 0.0
+    async def keepalive(self) -> None:
+        """Send a ping every `ping_interval` and fail the connection when no pong comes within `ping_timeout`."""
+        interval, latency = cast("float", self.ping_interval), 0.0
         try:
             while True:
                 await asyncio.sleep(interval - latency)
@@ -392,29 +387,35 @@ class Connection(asyncio.Protocol):
     # Writing
 
     async def _transmit(self, act: Callable[..., None], *args: Any, expected: State = OPEN) -> None:
-        """Do something to the protocol and write what comes of it.
+        """Do something to the protocol and write what comes of it. Raises what `send_context` raises."""
+        async with self.send_context() if expected is OPEN else self.send_context(expected_state=expected):
+            act(*args)
+
+    @contextlib.asynccontextmanager
+    async def send_context(self, *, expected_state: State = OPEN) -> AsyncIterator[None]:
+        """Write what the protocol has for the peer at the end of the block.
 
         Where the connection is closing, or closes by it, waits for its end. Raises ConnectionClosed unless it was open
         and the end came in time.
         """
         protocol = self.protocol
-        if protocol._state is not expected:
+        if protocol._state is not expected_state:
             self._set_close_deadline()
             await self._wait_for_end()
             await self._end()
         try:
-            act(*args)
+            yield
         except (ProtocolError, ConcurrencyError):
             raise
         except Exception as exc:
             self.logger.exception("unexpected internal error")
-            self._blame(exc)
+            self.set_connection_exc(exc)
             await self._end()
         ends = protocol.close_expected()
         if ends:
             self._set_close_deadline()
         try:
-            self._write()
+            self.send_data()
         except Exception as exc:  # noqa: BLE001 - whatever the transport raises ends it
             await self._broken(exc)
         await self._drain_or_end()
@@ -424,14 +425,14 @@ class Connection(asyncio.Protocol):
     async def _drain_or_end(self) -> None:
         """Wait until the transport takes more. Raises ConnectionClosed."""
         try:
-            await self._drain()
+            await self.drain()
         except Exception as exc:  # noqa: BLE001 - whatever the transport raises ends it
             await self._broken(exc)
 
     async def _broken(self, exc: Exception) -> NoReturn:
         if self.debug:
             self.logger.debug("! error while sending data", exc_info=exc)
-        self._blame(exc)
+        self.set_connection_exc(exc)
         await self._end()
 
     async def _end(self) -> NoReturn:
@@ -441,20 +442,20 @@ class Connection(asyncio.Protocol):
         raise self.close_exc
 
     def _set_close_deadline(self) -> None:
-        if self._close_deadline is None and self.close_timeout is not None:
-            self._close_deadline = self.loop.time() + self.close_timeout
+        if self.close_deadline is None and self.close_timeout is not None:
+            self.close_deadline = self.loop.time() + self.close_timeout
 
     async def _wait_for_end(self) -> bool:
         """Wait until the connection is lost; False if that took too long."""
         try:
-            async with asyncio.timeout_at(self._close_deadline):
+            async with asyncio.timeout_at(self.close_deadline):
                 await asyncio.shield(self.connection_lost_waiter)
         except TimeoutError:
-            self._blame(TimeoutError("timed out while closing connection"))
+            self.set_connection_exc(TimeoutError("timed out while closing connection"))
             return False
         return True
 
-    def _write(self) -> None:
+    def send_data(self) -> None:
         """Write what the protocol has for the peer."""
         for data in self.protocol.data_to_send():
             if data:
@@ -469,30 +470,30 @@ class Connection(asyncio.Protocol):
                     self.logger.debug("x closing TCP connection")
                 self.transport.close()
 
-    async def _drain(self) -> None:
+    async def drain(self) -> None:
         """Wait until the transport's buffer is below its mark. Raises what ended the connection."""
         if self.transport.is_closing():
             await asyncio.sleep(0)
-        if self._full:
+        if self.paused:
             waiter = self.loop.create_future()
-            self._drain_waiters.add(waiter)
+            self.drain_waiters.append(waiter)
             try:
                 await waiter
             finally:
-                self._drain_waiters.discard(waiter)
+                self.drain_waiters.remove(waiter)
 
     @property
     def close_exc(self) -> ConnectionClosed:
         """The exception for whoever uses the connection now that it is closed."""
         exc = self.protocol.close_exc
-        if self._cause is not None:
-            exc.__cause__ = self._cause
+        if self.connection_exc is not None:
+            exc.__cause__ = self.connection_exc
         return exc
 
-    def _blame(self, exc: BaseException | None) -> None:
+    def set_connection_exc(self, exc: BaseException | None) -> None:
         """Note what ended the connection; the first one counts."""
-        if self._cause is None:
-            self._cause = exc
+        if self.connection_exc is None:
+            self.connection_exc = exc
 
     # What asyncio calls
 
@@ -506,52 +507,56 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes of the peer."""
         protocol = self.protocol
-        if protocol._opening is not None:
+        if protocol._opening is not None or not self._shortcut:
             protocol.receive_data(data)
+            events = protocol.events_received()
             self._reply()
-            self._open_with(protocol)
-            frames, protocol._received = protocol._received, []
-        else:
-            frames = protocol.receive_frames(data)
-            if protocol.writes or protocol._state is not OPEN:
-                self._reply()
-        if frames:
-            self._put(frames)
-
-    def _open_with(self, protocol: Protocol) -> None:
-        """Take the request or the response, if it has come."""
-        raise NotImplementedError
-
-    def _put(self, frames: list[Received]) -> None:
-        if len(frames) == 1 and frames[0][0] <= _BINARY:
-            self.recv_messages.put(frames)
+            for event in events:
+                self.process_event(event)
             return
+        frames = protocol.receive_frames(data)
+        if protocol.writes or protocol._state is not OPEN:
+            self._reply()
+        if len(frames) == 1 and frames[0][0] <= _BINARY:
+            self.recv_messages.extend(frames)
+        elif frames:
+            self._take(frames)
+
+    def _take(self, frames: list[Received]) -> None:
         data_frames = [frame for frame in frames if frame[0] <= _BINARY]
         if data_frames:
-            self.recv_messages.put(data_frames)
+            self.recv_messages.extend(data_frames)
         for opcode, data, _ in frames:
             if opcode == _PONG:
-                self._answered(data)
+                self.acknowledge_pings(data)
+
+    def process_event(self, event: Request | Response | Frame) -> None:
+        """Take something of `Protocol.events_received`: here a frame."""
+        assert isinstance(event, Frame)  # noqa: S101 - the handshake is handled in subclasses
+        if event.opcode in DATA_OPCODES:
+            self.recv_messages.put(event)
+        elif event.opcode is PONG:
+            self.acknowledge_pings(bytes(event.data))
 
     def _reply(self) -> None:
         """Write what the protocol answers by itself: pongs, close frames."""
         try:
-            self._write()
+            self.send_data()
         except Exception as exc:
             if self.debug:
                 self.logger.debug("! error while sending data", exc_info=True)
-            self._blame(exc)
+            self.set_connection_exc(exc)
         if self.protocol.close_expected():
             self._set_close_deadline()
 
     def eof_received(self) -> None:
         """Take the end of what the peer sends; the transport closes then."""
         protocol = self.protocol
-        opening = protocol._opening is not None
         protocol.receive_eof()
-        self._write()
-        if opening:
-            self._open_with(protocol)
+        events = protocol.events_received()
+        self.send_data()
+        for event in events:  # a response that lasts until the end
+            self.process_event(event)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the end of the connection."""
@@ -559,16 +564,16 @@ class Connection(asyncio.Protocol):
         protocol.receive_eof()
         if protocol._state is not CLOSED:  # it was failed before its end came
             protocol._ended()
-        self._blame(exc)
+        self.set_connection_exc(exc)
         self.recv_messages.close()
-        self._unanswered()
-        if self._keepalive_task is not None:
-            self._keepalive_task.cancel()
-            self._keepalive_task = None
+        self.terminate_pending_pings()
+        if self.keepalive_task is not None:
+            self.keepalive_task.cancel()
+            self.keepalive_task = None
         self.connection_lost_waiter.set_result(None)
-        if self._full:
-            self._full = False
-            for waiter in self._drain_waiters:
+        if self.paused:
+            self.paused = False
+            for waiter in self.drain_waiters:
                 if not waiter.done():
                     if exc is None:
                         waiter.set_result(None)
@@ -577,12 +582,12 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Note that the transport's buffer is above its mark."""
-        self._full = True
+        self.paused = True
 
     def resume_writing(self) -> None:
         """Note that it is below again."""
-        self._full = False
-        for waiter in self._drain_waiters:
+        self.paused = False
+        for waiter in self.drain_waiters:
             if not waiter.done():
                 waiter.set_result(None)
 
@@ -606,7 +611,7 @@ def broadcast(
         protocol = connection.protocol
         if protocol._state is not OPEN:
             continue
-        if connection._sending is not None:
+        if connection.send_in_progress is not None:
             if raise_exceptions:
                 failures.append(ConcurrencyError("sending a fragmented message"))
             else:
@@ -614,7 +619,7 @@ def broadcast(
             continue
         try:
             (protocol.send_text if text else protocol.send_binary)(payload)
-            connection._write()
+            connection.send_data()
         except Exception as exc:  # noqa: BLE001 - the others shall have the message
             if raise_exceptions:
                 failure = RuntimeError("failed to write message")
@@ -626,6 +631,12 @@ def broadcast(
     if failures:
         what = "skipped broadcast"
         raise ExceptionGroup(what, failures)
+
+
+def overrides(cls: type, names: str) -> bool:
+    """Say whether a class, or a base of it that is not ours, has methods of these names."""
+    theirs = [base for base in cls.__mro__ if not base.__module__.startswith("voxwire.compat.")]
+    return any(name in vars(base) for base in theirs for name in names.split())
 
 
 def as_payload(data: DataLike) -> bytes:

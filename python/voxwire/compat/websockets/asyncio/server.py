@@ -11,9 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, 
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from voxwire.compat.websockets.client import check_extensions
 from voxwire.compat.websockets.extensions.permessage_deflate import (
-    ServerPerMessageDeflateFactory,
     enable_server_permessage_deflate,
 )
 from voxwire.compat.websockets.frames import CloseCode
@@ -28,7 +26,7 @@ from .connection import Connection, broadcast
 
 if TYPE_CHECKING:
     from voxwire.compat.websockets.extensions import ServerExtensionFactory
-    from voxwire.compat.websockets.protocol import Protocol
+    from voxwire.compat.websockets.frames import Frame
     from voxwire.compat.websockets.typing import LoggerLike, Origin, PathLike, StatusLike, Subprotocol
 
     from .connection import Marks
@@ -67,7 +65,7 @@ class ServerConnection(Connection):
         self.username: str
         self.handler: Callable[[ServerConnection], Awaitable[None]]
         self.handler_kwargs: Mapping[str, Any]
-        self._asked: asyncio.Future[None] = self.loop.create_future()
+        self.request_rcvd: asyncio.Future[None] = self.loop.create_future()
 
     def respond(self, status: StatusLike, text: str) -> Response:
         """Answer a response of plain text, for `process_request` and `process_response`."""
@@ -82,7 +80,7 @@ class ServerConnection(Connection):
         server_header: str | None = SERVER,
     ) -> None:
         """Wait for the request and answer it."""
-        await asyncio.wait([self._asked, self.connection_lost_waiter], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([self.request_rcvd, self.connection_lost_waiter], return_when=asyncio.FIRST_COMPLETED)
         request = self.request
         if request is None:
             return
@@ -114,11 +112,14 @@ class ServerConnection(Connection):
         assert response is None or isinstance(response, Response)  # noqa: S101 - as the original
         return response
 
-    def _open_with(self, protocol: Protocol) -> None:
-        for request in protocol._handshaken:
-            self.request = cast("Request", request)
-            self._asked.set_result(None)
-        protocol._handshaken = []
+    def process_event(self, event: Request | Response | Frame) -> None:
+        """Take the request; behind it, frames."""
+        if self.request is None:
+            assert isinstance(event, Request)  # noqa: S101 - the first event is the request
+            self.request = event
+            self.request_rcvd.set_result(None)
+        else:
+            super().process_event(event)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to use a transport, and the task that handles the connection."""
@@ -258,8 +259,7 @@ def serve(  # noqa: C901 - what it is made of, in one place
     """Serve WebSockets: `handler` is called with each connection, which is closed when it returns.
 
     The parameters are those of `websockets` 17.4; times in seconds, sizes in bytes, `max_queue` in frames. Further keyword
-    arguments go to the loop's `create_server`: `ssl`, `sock`, `start_serving`, `reuse_port`, ... Raises TypeError, ValueError,
-    and NotImplementedError for extensions other than permessage-deflate.
+    arguments go to the loop's `create_server`: `ssl`, `sock`, `start_serving`, `reuse_port`, ... Raises TypeError, ValueError.
     """
     if subprotocols is not None:
         validate_subprotocols(subprotocols)
@@ -268,7 +268,6 @@ def serve(  # noqa: C901 - what it is made of, in one place
     elif compression is not None:
         message = f"unsupported compression: {compression}"
         raise ValueError(message)
-    check_extensions(extensions, ServerPerMessageDeflateFactory)
     if kwargs.get("ssl") is not None:
         kwargs.setdefault("ssl_handshake_timeout", open_timeout)
         kwargs.setdefault("ssl_shutdown_timeout", close_timeout)
@@ -313,7 +312,7 @@ def serve(  # noqa: C901 - what it is made of, in one place
                 connection.transport.abort()
                 return
             server.all_connections.add(connection)
-            connection._begin_keepalive()
+            connection.start_keepalive()
             try:
                 async with connection:
                     await handler(connection)

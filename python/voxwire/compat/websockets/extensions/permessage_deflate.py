@@ -50,13 +50,12 @@ class PerMessageDeflate(Extension):
         local_max_window_bits: int,
         compress_settings: Mapping[str, Any] | None = None,
     ) -> None:
-        """Keep the parameters. Raises NotImplementedError for settings of zlib that the core has not."""
+        """Keep the parameters."""
         self.remote_no_context_takeover = remote_no_context_takeover
         self.local_no_context_takeover = local_no_context_takeover
         self.remote_max_window_bits = remote_max_window_bits
         self.local_max_window_bits = local_max_window_bits
         self.compress_settings = dict(compress_settings or {})
-        self._level, self._memory = _level_and_memory(self.compress_settings)
         self._alone: tuple[Any, Any] | None = None
         self._continues = False
 
@@ -67,19 +66,28 @@ class PerMessageDeflate(Extension):
             f"remote_max_window_bits={self.remote_max_window_bits}, local_max_window_bits={self.local_max_window_bits})"
         )
 
+    @property
+    def in_core(self) -> bool:
+        """Whether the core can do this: it has `level` and `memLevel` of zlib's settings."""
+        usual = {"method": zlib.DEFLATED, "strategy": zlib.Z_DEFAULT_STRATEGY}
+        return all(
+            name in ("level", "memLevel") or value == usual.get(name) for name, value in self.compress_settings.items()
+        )
+
     def install(self, frames: _core.Frames) -> None:
         """Let the core compress and decompress the messages of a connection."""
+        level = self.compress_settings.get("level", -1)
         frames.set_deflate(
             remote_no_context_takeover=self.remote_no_context_takeover,
             local_no_context_takeover=self.local_no_context_takeover,
             remote_max_window_bits=self.remote_max_window_bits,
             local_max_window_bits=self.local_max_window_bits,
-            level=self._level,
-            mem_level=self._memory,
+            level=6 if level == -1 else level,  # as zlib has it
+            mem_level=self.compress_settings.get("memLevel", 8),
             threshold=_THRESHOLD,
         )
 
-    # For programs that call the extension themselves; connections do not.
+    # For connections that have other extensions, too, and for what `in_core` says no to.
 
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
         """Decompress a frame. Raises PayloadTooBig, ProtocolError."""
@@ -139,7 +147,7 @@ class ClientPerMessageDeflateFactory(ClientExtensionFactory):
         client_max_window_bits: int | Literal[True] | None = True,
         compress_settings: dict[str, Any] | None = None,
     ) -> None:
-        """Check and keep the parameters. Raises ValueError, and NotImplementedError for what the core has not."""
+        """Check and keep the parameters. Raises ValueError."""
         _check_bits("server_max_window_bits", server_max_window_bits, 8)
         if client_max_window_bits is not True:
             _check_bits("client_max_window_bits", client_max_window_bits, 9)
@@ -214,7 +222,7 @@ class ServerPerMessageDeflateFactory(ServerExtensionFactory):
         compress_settings: dict[str, Any] | None = None,
         require_client_max_window_bits: bool = False,
     ) -> None:
-        """Check and keep the parameters. Raises ValueError, and NotImplementedError for what the core has not."""
+        """Check and keep the parameters. Raises ValueError."""
         _check_bits("server_max_window_bits", server_max_window_bits, 9)
         _check_bits("client_max_window_bits", client_max_window_bits, 8)
         _check_settings(compress_settings, "server_max_window_bits")
@@ -293,18 +301,6 @@ def _check_settings(settings: Mapping[str, Any] | None, instead: str) -> None:
     if "wbits" in settings:
         message = f"compress_settings must not include wbits, set {instead} instead"
         raise ValueError(message)
-    _level_and_memory(settings)
-
-
-def _level_and_memory(settings: Mapping[str, Any]) -> tuple[int, int]:
-    """Answer what the core takes of zlib's settings. Raises NotImplementedError for the others."""
-    for name, value in settings.items():
-        default = {"method": zlib.DEFLATED, "strategy": zlib.Z_DEFAULT_STRATEGY}.get(name)
-        if name not in ("level", "memLevel") and value != default:
-            message = f"compress_settings: {name}={value!r} is not supported by voxwire, only level and memLevel are"
-            raise NotImplementedError(message)
-    level = settings.get("level", -1)
-    return 6 if level == -1 else level, settings.get("memLevel", 8)
 
 
 def _written(

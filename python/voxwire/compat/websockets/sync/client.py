@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import socket
@@ -15,17 +16,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
 from voxwire.compat.websockets.asyncio.client import MAX_REDIRECTS, redirected_to, without_secrets
-from voxwire.compat.websockets.client import ClientProtocol, backoff, check_extensions, process_exception
+from voxwire.compat.websockets.client import ClientProtocol, backoff, process_exception
 from voxwire.compat.websockets.exceptions import SecurityError
 from voxwire.compat.websockets.extensions.permessage_deflate import (
-    ClientPerMessageDeflateFactory,
     enable_client_permessage_deflate,
 )
 from voxwire.compat.websockets.headers import validate_subprotocols
-from voxwire.compat.websockets.http11 import USER_AGENT, Response
+from voxwire.compat.websockets.http11 import USER_AGENT, Request, Response
 from voxwire.compat.websockets.protocol import CONNECTING
 from voxwire.compat.websockets.proxy import get_proxy, parse_proxy
-from voxwire.compat.websockets.uri import WebSocketURI, parse_uri
+from voxwire.compat.websockets.uri import parse_uri
 
 from .connection import Connection
 from .tls import TLSInTLS
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from voxwire.compat.websockets.asyncio.connection import Marks
     from voxwire.compat.websockets.datastructures import HeadersLike
     from voxwire.compat.websockets.extensions import ClientExtensionFactory
-    from voxwire.compat.websockets.protocol import Protocol
+    from voxwire.compat.websockets.frames import Frame
     from voxwire.compat.websockets.typing import LoggerLike, Origin, PathLike, Subprotocol
 
 __all__ = ["ClientConnection", "connect", "reconnect", "unix_connect", "unix_reconnect"]
@@ -72,7 +72,8 @@ class ClientConnection(Connection):
         self._warns = False
         return super().__enter__()
 
-    def _used(self) -> None:
+    def maybe_raise_legacy_warning(self) -> None:
+        """Warn once if the connection is not used in `with`."""
         if self._warns:
             self._warns = False
             message = (
@@ -100,11 +101,14 @@ class ClientConnection(Connection):
         if self.protocol.handshake_exc is not None:
             raise self.protocol.handshake_exc
 
-    def _open_with(self, protocol: Protocol) -> None:
-        for response in protocol._handshaken:
-            self.response = cast("Response", response)
+    def process_event(self, event: Request | Response | Frame) -> None:
+        """Take the response; behind it, frames."""
+        if self.response is None:
+            assert isinstance(event, Response)  # noqa: S101 - the first event is the response
+            self.response = event
             self._opened.set()
-        protocol._handshaken = []
+        else:
+            super().process_event(event)
 
 
 class reconnect:  # noqa: N801 - it is called like a function
@@ -114,8 +118,7 @@ class reconnect:  # noqa: N801 - it is called like a function
     The parameters are those of `websockets` 17.4; times in seconds, sizes in bytes, `max_queue` in frames. Further keyword
     arguments go to `socket.create_connection`: `address`, `source_address`, ...
 
-    Raises InvalidURI, InvalidProxy, OSError, InvalidHandshake and TimeoutError when a connection is made, and
-    NotImplementedError for extensions other than permessage-deflate.
+    Raises InvalidURI, InvalidProxy, OSError, InvalidHandshake and TimeoutError when a connection is made.
     """
 
     def __init__(
@@ -160,7 +163,6 @@ class reconnect:  # noqa: N801 - it is called like a function
         elif compression is not None:
             message = f"unsupported compression: {compression}"
             raise ValueError(message)
-        check_extensions(extensions, ClientPerMessageDeflateFactory)
         self.sock = sock
         self.ssl = ssl
         self.server_hostname = server_hostname
@@ -202,48 +204,47 @@ class reconnect:  # noqa: N801 - it is called like a function
         deadline = Deadline(self.open_timeout)
         for _ in range(MAX_REDIRECTS):
             try:
-                connection = self._attempt(deadline)
+                connection = self.open_connection(deadline)
             except Exception as exc:
-                location = redirected_to(exc)
-                if location is None:
+                answer = self.process_redirect(exc)
+                if answer is exc:
                     raise
-                uri = urllib.parse.urljoin(self.uri, location)
-                refused = self._follow(uri, parse_uri(uri))
-                if refused is not None:
-                    raise refused from exc
+                if isinstance(answer, Exception):
+                    raise answer from exc
+                self.uri, self.ws_uri = answer, parse_uri(answer)
             else:
-                connection._begin_keepalive()
+                connection.start_keepalive()
                 return connection
         message = f"more than {MAX_REDIRECTS} redirects"
         raise SecurityError(message)
 
-    def _attempt(self, deadline: Deadline) -> ClientConnection:
+    def open_connection(self, deadline: Deadline) -> ClientConnection:
         """Make a connection. Raises why there is none; its socket is closed then."""
-        sock = self._open_socket(deadline) if self.sock is None else self.sock
+        sock = self.open_socket(deadline) if self.sock is None else self.sock
         try:
             if sock.family in (socket.AF_INET, socket.AF_INET6):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
             if self.ws_uri.secure:
-                sock = self._secure(sock, deadline)
+                sock = self.enable_tls(sock, deadline)
             connection = self._factory(sock)
         except BaseException:
             sock.close()
             raise
         try:
-            connection.handshake(self.additional_headers, self.user_agent_header, deadline.check())
+            connection.handshake(self.additional_headers, self.user_agent_header, deadline.timeout())
         except BaseException:
             connection.close_socket()
             connection.wait_closed()
             raise
         return connection
 
-    def _open_socket(self, deadline: Deadline) -> socket.socket:
+    def open_socket(self, deadline: Deadline) -> socket.socket:
         """Connect to the server, or to what leads to it."""
         kwargs = self.open_socket_kwargs.copy()
         if kwargs.pop("unix", False):
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
-                sock.settimeout(deadline.check())
+                sock.settimeout(deadline.timeout())
                 sock.connect(os.fspath(kwargs.pop("path")))
             except BaseException:
                 sock.close()
@@ -252,7 +253,7 @@ class reconnect:  # noqa: N801 - it is called like a function
             sock = self._open_through(str(proxy), kwargs, deadline)
         else:
             kwargs.setdefault("address", (self.ws_uri.host, self.ws_uri.port))
-            kwargs.setdefault("timeout", deadline.check())
+            kwargs.setdefault("timeout", deadline.timeout())
             sock = socket.create_connection(**kwargs)
         sock.settimeout(None)
         return sock
@@ -274,11 +275,11 @@ class reconnect:  # noqa: N801 - it is called like a function
             **kwargs,
         )
 
-    def _secure(self, sock: socket.socket, deadline: Deadline) -> socket.socket:
+    def enable_tls(self, sock: socket.socket, deadline: Deadline) -> socket.socket:
         """Do TLS with the server."""
         context = ssl_module.create_default_context() if self.ssl is None else self.ssl
         server_hostname = self.ws_uri.host if self.server_hostname is None else self.server_hostname
-        sock.settimeout(deadline.check())
+        sock.settimeout(deadline.timeout())
         if isinstance(sock, ssl_module.SSLSocket):  # with an HTTPS proxy
             sock = cast("socket.socket", TLSInTLS(sock, context, server_hostname))
         else:
@@ -286,9 +287,13 @@ class reconnect:  # noqa: N801 - it is called like a function
         sock.settimeout(None)
         return sock
 
-    def _follow(self, uri: str, target: WebSocketURI) -> Exception | None:
-        """Go to another URI with the next attempt, or answer why not."""
-        here = self.ws_uri
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Answer the URI that a redirect leads to, or the exception to raise: `exc`, or why it is not followed."""
+        location = redirected_to(exc)
+        if location is None:
+            return exc
+        uri = urllib.parse.urljoin(self.uri, location)
+        here, target = self.ws_uri, parse_uri(uri)
         if self.sock is not None:
             return ValueError(f"cannot follow redirect to {uri} with a preexisting socket")
         if here.secure and not target.secure:
@@ -299,8 +304,7 @@ class reconnect:  # noqa: N801 - it is called like a function
             if self.open_socket_kwargs.get("address") is not None:
                 return ValueError(f"cannot follow cross-origin redirect to {uri} with an explicit host and port")
             self.additional_headers = without_secrets(self.additional_headers)
-        self.uri, self.ws_uri = uri, target
-        return None
+        return uri
 
     # with reconnect(...) as connection
 
@@ -363,6 +367,18 @@ def connect(uri: str, *, legacy: bool | None = None, **kwargs: Any) -> ClientCon
     this is `reconnect`.
     """
     return _made(reconnect(uri, **kwargs), legacy)
+
+
+def _describe_connect() -> None:
+    """Let `inspect.signature(connect)` and editors know the parameters, which stand in `reconnect`."""
+    first, *others = inspect.signature(reconnect).parameters.values()
+    mine = inspect.signature(connect).parameters["legacy"]
+    others = [each for each in others if each.name not in ("process_exception", "reconnect_delays")]
+    parameters = [first, *others[:-1], mine, others[-1]]
+    connect.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+
+
+_describe_connect()
 
 
 def unix_reconnect(path: PathLike | None = None, uri: str | None = None, **kwargs: Any) -> reconnect:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, overload
 
-from voxwire.compat.websockets.asyncio.connection import Marks, as_payload
+from voxwire.compat.websockets.asyncio.connection import Marks, as_payload, overrides
 from voxwire.compat.websockets.exceptions import (
     ConcurrencyError,
     ConnectionClosed,
@@ -27,7 +27,7 @@ from voxwire.compat.websockets.exceptions import (
     ProtocolError,
     TooManyFragments,
 )
-from voxwire.compat.websockets.frames import CloseCode
+from voxwire.compat.websockets.frames import DATA_OPCODES, PONG, CloseCode, Frame
 from voxwire.compat.websockets.protocol import CLOSED, OPEN, State
 from voxwire.compat.websockets.typing import Data, DataLike, LoggerLike, Subprotocol
 
@@ -51,22 +51,13 @@ class Connection:
     recv_bufsize = 65536
     """Bytes that are read at once."""
 
-    _overridden: ClassVar[str] = (
-        "process_event recv_events send_context send_data keepalive start_keepalive acknowledge_pings "
-        "terminate_pending_pings set_connection_exc maybe_raise_legacy_warning"
-    )
-    """Methods of the original's inside that are not called here: a subclass that has one expects what will not happen."""
+    _direct: ClassVar[bool] = True
+    """Frames go from the core to the application without the method that a subclass may override."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuse subclasses that depend on the inside of the original."""
+        """Note whether a subclass depends on the inside."""
         super().__init_subclass__(**kwargs)
-        names = [name for name in cls._overridden.split() if name in vars(cls)]
-        if names and not cls.__module__.startswith("voxwire."):
-            message = (
-                f"{cls.__qualname__} overrides {', '.join(names)}, which voxwire.compat does not call; "
-                "only public methods can be overridden"
-            )
-            raise TypeError(message)
+        cls._direct = not overrides(cls, "process_event")
 
     def __init__(
         self,
@@ -94,20 +85,21 @@ class Connection:
         self.request: Request | None = None
         self.response: Response | None = None
         self.latency: float = 0.0
-        self._lock = threading.Lock()  # held by whoever uses the protocol or writes
+        self.protocol_mutex = threading.Lock()  # held by whoever uses the protocol or writes
         self._room = threading.Event()  # set while frames may be read
         self._room.set()
         high, low = max_queue if isinstance(max_queue, tuple) else (max_queue, None)
         self.recv_messages = Assembler(high, low, pause=self._room.clear, resume=self._room.set)
-        self._cause: BaseException | None = None
-        self._close_deadline: Deadline | None = None
+        self.connection_exc: BaseException | None = None
+        self.close_deadline: Deadline | None = None
         self._opened = threading.Event()  # the request or the response is there, or none will come
-        self._sending = False  # a message in fragments
-        self._pings: dict[bytes, tuple[threading.Event, float, bool]] = {}
+        self.send_in_progress = False  # a message in fragments
+        self.pending_pings: dict[bytes, tuple[threading.Event, float, bool]] = {}
         self._watched, self._notifier = socket.socketpair()  # wakes the reader
         # Daemons: a connection that nobody has closed does not keep the interpreter from ending.
-        self._reader = threading.Thread(target=self._read, name=f"websocket-{self.id}", daemon=True)
-        self._reader.start()
+        self.keepalive_thread: threading.Thread | None = None
+        self.recv_events_thread = threading.Thread(target=self.recv_events, name=f"websocket-{self.id}", daemon=True)
+        self.recv_events_thread.start()
 
     # Attributes
 
@@ -180,7 +172,7 @@ class Connection:
         Waits for `timeout` seconds, 0 for not at all, None for ever. Raises TimeoutError, which loses nothing,
         ConnectionClosed, and ConcurrencyError while another thread receives.
         """
-        self._used()
+        self.maybe_raise_legacy_warning()
         try:
             return self.recv_messages.get(timeout, decode)
         except EOFError:
@@ -189,11 +181,11 @@ class Connection:
             message = "cannot call recv while another thread is already running recv or recv_streaming"
             raise ConcurrencyError(message) from None
         except TooManyFragments as exc:
-            self._blame(exc)
+            self.set_connection_exc(exc)
             self._transmit(self.protocol.fail, CloseCode.MESSAGE_TOO_BIG, "too many fragments")
         except UnicodeDecodeError as exc:
             self._fail_decoding(exc)
-        self._reader.join()
+        self.recv_events_thread.join()
         raise self.close_exc
 
     @overload
@@ -210,7 +202,7 @@ class Connection:
 
         It must be read to its end: before that, others cannot receive. Raises what `recv` raises.
         """
-        self._used()
+        self.maybe_raise_legacy_warning()
         try:
             yield from self.recv_messages.get_iter(decode)
         except EOFError:
@@ -222,11 +214,11 @@ class Connection:
             self._fail_decoding(exc)
         else:
             return
-        self._reader.join()
+        self.recv_events_thread.join()
         raise self.close_exc
 
     def _fail_decoding(self, exc: UnicodeDecodeError) -> None:
-        self._blame(exc)
+        self.set_connection_exc(exc)
         self._transmit(self.protocol.fail, CloseCode.INVALID_DATA, f"{exc.reason} at position {exc.start}")
 
     # Sending
@@ -237,7 +229,7 @@ class Connection:
         Returns when the system has taken it. Raises ConnectionClosed, ConcurrencyError while another thread sends
         fragments, and TypeError for what cannot be sent; in the middle of a fragmented message that ends the connection.
         """
-        self._used()
+        self.maybe_raise_legacy_warning()
         if isinstance(message, (str, bytes, bytearray, memoryview)):
             self._transmit(self._send_part, message, text, True)
         elif isinstance(message, Mapping):
@@ -250,10 +242,10 @@ class Connection:
             raise TypeError(what)
 
     def _send_part(self, data: DataLike, text: bool | None, fin: bool) -> None:
-        if self._sending:
+        if self.send_in_progress:
             message = "cannot call send while another thread is already running send"
             raise ConcurrencyError(message)
-        self._sending = not fin
+        self.send_in_progress = not fin
         if text is None:
             text = isinstance(data, str)
         payload = data.encode() if isinstance(data, str) else data
@@ -261,7 +253,7 @@ class Connection:
 
     def _send_more(self, data: DataLike, fin: bool) -> None:
         self.protocol.send_continuation(data.encode() if isinstance(data, str) else data, fin)
-        self._sending = not fin
+        self.send_in_progress = not fin
 
     def _send_fragments(self, parts: Iterator[DataLike], text: bool | None) -> None:
         try:
@@ -291,20 +283,20 @@ class Connection:
 
     def close(self, code: CloseCode | int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Close the connection and wait until it is closed. Closed already, it does nothing."""
-        self._used()
+        self.maybe_raise_legacy_warning()
         with contextlib.suppress(ConnectionClosed):
             self._transmit(self._begin_close, code, reason)
 
     def _begin_close(self, code: CloseCode | int, reason: str) -> None:
-        if self._sending:
+        if self.send_in_progress:
             self.protocol.fail(CloseCode.INTERNAL_ERROR, "close during fragmented message")
         else:
             self.protocol.send_close(code, reason)
 
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until the connection is closed, for `timeout` seconds at most; say whether it is."""
-        self._reader.join(timeout)
-        return not self._reader.is_alive()
+        self.recv_events_thread.join(timeout)
+        return not self.recv_events_thread.is_alive()
 
     # Pings
 
@@ -314,18 +306,18 @@ class Connection:
         `data` is random unless given. `ack_on_close`: the end of the connection sets the event, too. Raises
         ConnectionClosed, and ConcurrencyError for the data of a ping on its way.
         """
-        self._used()
+        self.maybe_raise_legacy_warning()
         payload = None if data is None else as_payload(data)
         answered = threading.Event()
 
         def send() -> None:
             chosen = payload
-            if chosen in self._pings:
+            if chosen in self.pending_pings:
                 message = "already waiting for a pong with the same data"
                 raise ConcurrencyError(message)
-            while chosen is None or chosen in self._pings:
+            while chosen is None or chosen in self.pending_pings:
                 chosen = random.getrandbits(32).to_bytes(4, "big")
-            self._pings[chosen] = (answered, time.monotonic(), ack_on_close)
+            self.pending_pings[chosen] = (answered, time.monotonic(), ack_on_close)
             self.protocol.send_ping(chosen)
 
         self._transmit(send)
@@ -333,29 +325,40 @@ class Connection:
 
     def pong(self, data: DataLike = b"") -> None:
         """Send a pong that nobody asked for. Raises ConnectionClosed."""
-        self._used()
+        self.maybe_raise_legacy_warning()
         self._transmit(self.protocol.send_pong, as_payload(data))
 
-    def _answered(self, data: bytes) -> None:
+    def acknowledge_pings(self, data: bytes) -> None:
         """Note a pong. It answers the pings before it, too."""
         now = time.monotonic()
-        with self._lock:
-            if data not in self._pings:
+        with self.protocol_mutex:
+            if data not in self.pending_pings:
                 return
-            for payload in list(self._pings):
-                answered, sent, _ = self._pings.pop(payload)
+            for payload in list(self.pending_pings):
+                answered, sent, _ = self.pending_pings.pop(payload)
                 if payload == data:
                     self.latency = now - sent  # before anybody who waits for it goes on
                 answered.set()
                 if payload == data:
                     return
 
-    def _begin_keepalive(self) -> None:
+    def terminate_pending_pings(self) -> None:
+        """Wake those who want it, now that no pong will come. Under the lock."""
+        for answered, _, ack_on_close in self.pending_pings.values():
+            if ack_on_close:
+                answered.set()
+        self.pending_pings.clear()
+
+    def start_keepalive(self) -> None:
+        """Begin to send pings in a thread, unless `ping_interval` is None."""
         if self.ping_interval is not None:
             name = f"websocket-{self.id}-keepalive"
-            threading.Thread(target=self._keep_alive, args=(self.ping_interval,), name=name, daemon=True).start()
+            self.keepalive_thread = threading.Thread(target=self.keepalive, name=name, daemon=True)
+            self.keepalive_thread.start()
 
-    def _keep_alive(self, interval: float) -> None:
+    def keepalive(self) -> None:
+        """Send a ping every `ping_interval` and fail the connection when no pong comes within `ping_timeout`."""
+        interval = cast("float", self.ping_interval)
         try:
             while not self.wait_closed(interval - self.latency):
                 try:
@@ -376,27 +379,33 @@ class Connection:
         except Exception:
             self.logger.exception("keepalive ping failed")
 
-    def _used(self) -> None:
+    def maybe_raise_legacy_warning(self) -> None:
         """Note that the application uses the connection."""
 
     # Writing
 
     def _transmit(self, act: Callable[..., None], *args: Any, expected: State = OPEN) -> None:
-        """Do something to the protocol and write what comes of it.
+        """Do something to the protocol and write what comes of it. Raises what `send_context` raises."""
+        with self.send_context(expected_state=expected):
+            act(*args)
+
+    @contextlib.contextmanager
+    def send_context(self, *, expected_state: State = OPEN) -> Iterator[None]:
+        """Hold the lock of the protocol, and write what it has for the peer at the end of the block.
 
         Where the connection is closing, or closes by it, waits for its end. Raises ConnectionClosed unless it was open
         and the end came in time.
         """
         ends = broken = False
-        with self._lock:
-            if self.protocol._state is expected:
+        with self.protocol_mutex:
+            if self.protocol._state is expected_state:
                 try:
-                    act(*args)
+                    yield
                 except (ProtocolError, ConcurrencyError):
                     raise
                 except Exception as exc:
                     self.logger.exception("unexpected internal error")
-                    self._blame(exc)
+                    self.set_connection_exc(exc)
                     broken = True
                 else:
                     ends = self.protocol.close_expected()
@@ -412,15 +421,15 @@ class Connection:
             broken = True
         if broken:
             self.close_socket()
-            self._reader.join()
+            self.recv_events_thread.join()
             raise self.close_exc
 
-    def _write(self) -> None:
+    def send_data(self) -> None:
         """Write what the protocol has for the peer, under the lock. Raises what the socket raises."""
         for data in self.protocol.data_to_send():
             if data:
-                if self._close_deadline is not None:
-                    self.socket.settimeout(self._close_deadline.check())
+                if self.close_deadline is not None:
+                    self.socket.settimeout(self.close_deadline.timeout())
                 self.socket.sendall(data)
             else:
                 with contextlib.suppress(OSError):  # the peer was faster
@@ -429,38 +438,38 @@ class Connection:
     def _written(self) -> bool:
         """Do the same; False if that failed, which ends the connection."""
         try:
-            self._write()
+            self.send_data()
         except Exception as exc:
             if self.debug:
                 self.logger.debug("! error while sending data", exc_info=True)
-            self._blame(exc)
+            self.set_connection_exc(exc)
             return False
         return True
 
     def _set_close_deadline(self) -> None:
-        if self._close_deadline is None:
-            self._close_deadline = Deadline(self.close_timeout)
+        if self.close_deadline is None:
+            self.close_deadline = Deadline(self.close_timeout)
 
     def _wait_for_end(self) -> bool:
         """Wait until the connection is lost; False if that took too long."""
-        left = None if self._close_deadline is None else self._close_deadline.left()
+        left = None if self.close_deadline is None else self.close_deadline.timeout(raise_if_elapsed=False)
         if self.wait_closed(left):
             return True
-        self._blame(TimeoutError("timed out while closing connection"))
+        self.set_connection_exc(TimeoutError("timed out while closing connection"))
         return False
 
     @property
     def close_exc(self) -> ConnectionClosed:
         """The exception for whoever uses the connection now that it is closed."""
         exc = self.protocol.close_exc
-        if self._cause is not None:
-            exc.__cause__ = self._cause
+        if self.connection_exc is not None:
+            exc.__cause__ = self.connection_exc
         return exc
 
-    def _blame(self, exc: BaseException) -> None:
+    def set_connection_exc(self, exc: BaseException) -> None:
         """Note what ended the connection; the first one counts."""
-        if self._cause is None:
-            self._cause = exc
+        if self.connection_exc is None:
+            self.connection_exc = exc
 
     def close_socket(self) -> None:
         """End the connection without further words."""
@@ -469,19 +478,17 @@ class Connection:
         self._notifier.close()
         with contextlib.suppress(OSError):
             self.socket.close()
-        with self._lock:
+        with self.protocol_mutex:
             self.protocol.receive_eof()
             if self.protocol._state is not CLOSED:  # it was failed before its end came
                 self.protocol._ended()
             self.recv_messages.close()
-            for answered, _, ack_on_close in self._pings.values():
-                if ack_on_close:
-                    answered.set()
-            self._pings.clear()
+            self.terminate_pending_pings()
 
     # Reading, in a thread of its own
 
-    def _read(self) -> None:
+    def recv_events(self) -> None:
+        """Read until the end of the connection."""
         try:
             with _Poll() as poll:
                 poll.register(self._watched, selectors.EVENT_READ)
@@ -491,13 +498,15 @@ class Connection:
                     return
                 while (data := self._arrived(poll)) and self._take(data):
                     pass
-            with self._lock:
+            with self.protocol_mutex:
                 self.protocol.receive_eof()
+                events = self.protocol.events_received()
                 self._written()
-            self._open_with(self.protocol)
+            for event in events:  # a response that lasts until the end
+                self.process_event(event)
         except Exception as exc:
             self.logger.exception("unexpected internal error")
-            self._blame(exc)
+            self.set_connection_exc(exc)
         finally:
             self.close_socket()
             self._watched.close()
@@ -515,18 +524,18 @@ class Connection:
                     return b""
                 if not secure:
                     return sock.recv(self.recv_bufsize)
-                with self._lock:
+                with self.protocol_mutex:
                     data = self._recv_secure(sock)
                 if data is not None:
                     return data
         except Exception as exc:
             if self.debug:
                 self.logger.debug("! error while receiving data", exc_info=True)
-            self._blame(exc)
+            self.set_connection_exc(exc)
             return b""
 
     def _pending(self, sock: Any) -> bool:
-        with self._lock:
+        with self.protocol_mutex:
             return bool(sock.pending())
 
     def _recv_secure(self, sock: socket.socket) -> bytes | None:
@@ -543,30 +552,34 @@ class Connection:
     def _take(self, data: bytes) -> bool:
         """Take bytes of the peer; False if the answer to them could not be written."""
         protocol = self.protocol
-        frames: list[Received]
-        with self._lock:
-            opening = protocol._opening is not None
-            if opening:
-                protocol.receive_data(data)
-                frames, protocol._received = protocol._received, []
-            else:
+        frames: list[Received] = []
+        events: list[Request | Response | Frame] = []
+        with self.protocol_mutex:
+            if protocol._opening is None and self._direct:
                 frames = protocol.receive_frames(data)
+            else:
+                protocol.receive_data(data)
+                events = protocol.events_received()
             written = not protocol.writes or self._written()
             if protocol.close_expected():
                 self._set_close_deadline()
         if not written:
             return False
-        if opening:
-            self._open_with(protocol)
+        for event in events:
+            self.process_event(event)
         if frames:
             data_frames = [frame for frame in frames if frame[0] <= _BINARY]
             if data_frames:
-                self.recv_messages.put(data_frames)
+                self.recv_messages.extend(data_frames)
             for opcode, payload, _ in frames:
                 if opcode == _PONG:
-                    self._answered(payload)
+                    self.acknowledge_pings(payload)
         return True
 
-    def _open_with(self, protocol: Protocol) -> None:
-        """Take the request or the response, if it has come."""
-        raise NotImplementedError
+    def process_event(self, event: Request | Response | Frame) -> None:
+        """Take something of `Protocol.events_received`: here a frame."""
+        assert isinstance(event, Frame)  # noqa: S101 - the handshake is handled in subclasses
+        if event.opcode in DATA_OPCODES:
+            self.recv_messages.put(event)
+        elif event.opcode is PONG:
+            self.acknowledge_pings(bytes(event.data))

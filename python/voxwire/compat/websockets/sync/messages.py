@@ -10,9 +10,11 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import cast
 
 from voxwire.compat.websockets.asyncio.messages import MAX_FRAGMENTS, marks
 from voxwire.compat.websockets.exceptions import ConcurrencyError, TooManyFragments
+from voxwire.compat.websockets.frames import Frame
 from voxwire.compat.websockets.protocol import Received
 from voxwire.compat.websockets.typing import Data
 
@@ -40,32 +42,38 @@ class Assembler:
         """Begin empty. Raises ValueError for marks that make no sense."""
         self.high, self.low = marks(high, low)
         self.pause, self.resume = pause, resume
-        self._frames: queue.SimpleQueue[Received | None] = queue.SimpleQueue()  # None: no more will come
+        self.frames: queue.SimpleQueue[Received | None] = queue.SimpleQueue()  # None: no more will come
         self._begun: deque[Received] = deque()  # the first frames of a message that was not there in time
         self._taking = threading.Lock()  # held while a message is taken
         self._flow = threading.Lock()
-        self._paused = False
-        self._closed = False
+        self.paused = False
+        self.closed = False
 
-    def put(self, frames: list[Received]) -> None:
-        """Add data frames."""
+    def put(self, frame: Frame) -> None:
+        """Add a data frame. Raises EOFError behind the end."""
+        if self.closed:
+            raise EOFError(_ENDED)
+        self.extend([(int(frame.opcode), cast("bytes", frame.data), frame.fin)])
+
+    def extend(self, frames: list[Received]) -> None:
+        """Add data frames as the core gives them."""
         with self._flow:
             # Before a frame is there to be taken: whoever takes the last one must see that reading is paused.
-            if self.high is not None and self._frames.qsize() + len(frames) > self.high and not self._paused:
-                self._paused = True
+            if self.high is not None and self.frames.qsize() + len(frames) > self.high and not self.paused:
+                self.paused = True
                 self.pause()
             for frame in frames:
-                self._frames.put(frame)
+                self.frames.put(frame)
 
     def close(self) -> None:
         """Note that no frames follow: who waits for one gets EOFError."""
         with self._flow:
-            if self._closed:
+            if self.closed:
                 return
-            self._closed = True
-            self._frames.put(None)
-            if self._paused:
-                self._paused = False
+            self.closed = True
+            self.frames.put(None)
+            if self.paused:
+                self.paused = False
                 self.resume()
 
     def get(self, timeout: float | None = None, decode: bool | None = None) -> Data:
@@ -80,7 +88,7 @@ class Assembler:
         try:
             deadline = Deadline(timeout)
             while not taken or not taken[-1][2]:
-                frame = self._next(deadline.left())
+                frame = self._next(deadline.timeout(raise_if_elapsed=False))
                 if len(taken) >= MAX_FRAGMENTS:
                     raise TooManyFragments(MAX_FRAGMENTS)
                 taken.append(frame)
@@ -121,19 +129,19 @@ class Assembler:
             return self._begun.popleft()
         try:
             if timeout is not None and timeout <= 0:
-                frame = self._frames.get_nowait()
+                frame = self.frames.get_nowait()
             else:
-                frame = self._frames.get(timeout=timeout)
+                frame = self.frames.get(timeout=timeout)
         except queue.Empty:
             message = f"timed out in {timeout or 0.0:.1f}s"
             raise TimeoutError(message) from None
         if frame is None:
-            self._frames.put(None)
+            self.frames.put(None)
             raise EOFError(_ENDED)
-        if self._paused:
+        if self.paused:
             with self._flow:
-                if self._paused and self.low is not None and self._frames.qsize() <= self.low:
-                    self._paused = False
+                if self.paused and self.low is not None and self.frames.qsize() <= self.low:
+                    self.paused = False
                     self.resume()
         return frame
 

@@ -12,15 +12,14 @@ import socket
 import ssl as ssl_module
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from voxwire.compat.websockets.asyncio.server import FAILED
-from voxwire.compat.websockets.client import check_extensions
 from voxwire.compat.websockets.exceptions import ConcurrencyError
 from voxwire.compat.websockets.extensions.permessage_deflate import (
-    ServerPerMessageDeflateFactory,
     enable_server_permessage_deflate,
 )
 from voxwire.compat.websockets.frames import CloseCode
@@ -38,7 +37,7 @@ from .utils import Deadline
 if TYPE_CHECKING:
     from voxwire.compat.websockets.asyncio.connection import Marks
     from voxwire.compat.websockets.extensions import ServerExtensionFactory
-    from voxwire.compat.websockets.protocol import Protocol
+    from voxwire.compat.websockets.frames import Frame
     from voxwire.compat.websockets.typing import DataLike, LoggerLike, Origin, PathLike, StatusLike, Subprotocol
 
 __all__ = ["Server", "ServerConnection", "basic_auth", "broadcast", "serve", "unix_serve"]
@@ -119,11 +118,14 @@ class ServerConnection(Connection):
             self.logger.exception("%s failed", what)
             return self.respond(http.HTTPStatus.INTERNAL_SERVER_ERROR, FAILED)
 
-    def _open_with(self, protocol: Protocol) -> None:
-        for request in protocol._handshaken:
-            self.request = cast("Request", request)
+    def process_event(self, event: Request | Response | Frame) -> None:
+        """Take the request; behind it, frames."""
+        if self.request is None:
+            assert isinstance(event, Request)  # noqa: S101 - the first event is the request
+            self.request = event
             self._opened.set()
-        protocol._handshaken = []
+        else:
+            super().process_event(event)
 
 
 class Server:
@@ -282,8 +284,7 @@ def serve(  # noqa: C901 - what it is made of, in one place
     """Serve WebSockets: `handler` is called with each connection, in its thread; the connection is closed when it returns.
 
     The parameters are those of `websockets` 17.4; times in seconds, sizes in bytes, `max_queue` in frames. Further keyword
-    arguments go to `socket.create_server`: `backlog`, `reuse_port`, ... Raises OSError, TypeError, ValueError, and
-    NotImplementedError for extensions other than permessage-deflate.
+    arguments go to `socket.create_server`: `backlog`, `reuse_port`, ... Raises OSError, TypeError, ValueError.
     """
     ssl = renamed_ssl(ssl, kwargs)
     if subprotocols is not None:
@@ -293,7 +294,6 @@ def serve(  # noqa: C901 - what it is made of, in one place
     elif compression is not None:
         message = f"unsupported compression: {compression}"
         raise ValueError(message)
-    check_extensions(extensions, ServerPerMessageDeflateFactory)
     make = ServerConnection if create_connection is None else create_connection
     listener = _listen(host, port, sock, kwargs)
     if ssl is not None:
@@ -335,11 +335,11 @@ def serve(  # noqa: C901 - what it is made of, in one place
             sock.close()
             return
         try:
-            connection.handshake(process_request, process_response, server_header, deadline.check())
+            connection.handshake(process_request, process_response, server_header, deadline.timeout())
             if connection.protocol._state is not OPEN:
                 return
             server._opened(connection)
-            connection._begin_keepalive()
+            connection.start_keepalive()
             try:
                 with connection:
                     handler(connection)
@@ -366,7 +366,7 @@ def _prepare(sock: socket.socket, deadline: Deadline) -> None:
     if sock.family in (socket.AF_INET, socket.AF_INET6):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
     if isinstance(sock, ssl_module.SSLSocket):
-        sock.settimeout(deadline.check())
+        sock.settimeout(deadline.timeout())
         sock.do_handshake()
         sock.settimeout(None)
 
@@ -410,10 +410,10 @@ def broadcast(
     failures: list[Exception] = []
 
     def send(connection: Connection) -> None:
-        with connection._lock:
+        with connection.protocol_mutex:
             if connection.protocol._state is not OPEN:
                 return
-            if connection._sending:
+            if connection.send_in_progress:
                 if raise_exceptions:
                     failures.append(ConcurrencyError("sending a fragmented message"))
                 else:
@@ -421,7 +421,7 @@ def broadcast(
                 return
             try:
                 (connection.protocol.send_text if as_text else connection.protocol.send_binary)(payload)
-                connection._write()
+                connection.send_data()
             except Exception as exc:  # noqa: BLE001 - the others shall have the message
                 if raise_exceptions:
                     failure = RuntimeError("failed to write message")
@@ -436,3 +436,12 @@ def broadcast(
     if failures:
         what = "skipped broadcast"
         raise ExceptionGroup(what, failures)
+
+
+def __getattr__(name: str) -> Any:
+    """Answer `Server` by its former name. Raises AttributeError for others."""
+    if name == "WebSocketServer":
+        warnings.warn("WebSocketServer was renamed to Server", DeprecationWarning, stacklevel=2)
+        return Server
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)

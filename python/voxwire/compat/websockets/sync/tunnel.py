@@ -32,14 +32,14 @@ def connect_http_proxy(
     **kwargs: Any,
 ) -> socket.socket:
     """Answer a socket to the server. Raises OSError, ProxyError."""
-    kwargs.setdefault("timeout", deadline.check())
+    kwargs.setdefault("timeout", deadline.timeout())
     sock = socket.create_connection((proxy.host, proxy.port), **kwargs)
     try:
         if proxy.scheme == "https":
             context = ssl_module.create_default_context() if ssl is None else ssl
-            sock.settimeout(deadline.check())
+            sock.settimeout(deadline.timeout())
             sock = context.wrap_socket(sock, server_hostname=proxy.host if server_hostname is None else server_hostname)
-        sock.settimeout(deadline.check())
+        sock.settimeout(deadline.timeout())
         sock.sendall(prepare_connect_request(proxy, ws_uri, user_agent_header))
         _read_response(sock, deadline)
         sock.settimeout(None)
@@ -56,7 +56,7 @@ def _read_response(sock: socket.socket, deadline: Deadline) -> None:
     response: Response | None = None
     try:
         while response is None:
-            sock.settimeout(deadline.check())
+            sock.settimeout(deadline.timeout())
             data = sock.recv(_PIECE)
             if data:
                 stream.feed_data(data)
@@ -90,7 +90,9 @@ def connect_socks_proxy(
     remote_names = proxy.scheme in ("socks5h", "socks4a")
     through = SocksProxy(kind, proxy.host, proxy.port, proxy.username, proxy.password, remote_names)
     try:
-        sock: socket.socket = through.connect(ws_uri.host, ws_uri.port, timeout=deadline.check(), local_addr=local_addr)
+        sock: socket.socket = through.connect(
+            ws_uri.host, ws_uri.port, timeout=deadline.timeout(), local_addr=local_addr
+        )
     except OSError:
         raise
     except Exception as exc:

@@ -12,16 +12,14 @@ class Deadline:
 
     def __init__(self, timeout: float | None) -> None:
         """Begin to count; `timeout` in seconds, None for never."""
-        self._end = None if timeout is None else time.monotonic() + timeout
+        self.deadline = None if timeout is None else time.monotonic() + timeout
 
-    def left(self) -> float | None:
-        """Answer the seconds that are left, negative behind the deadline; None for no limit."""
-        return None if self._end is None else self._end - time.monotonic()
-
-    def check(self) -> float | None:
-        """Answer the seconds that are left. Raises TimeoutError when there are none."""
-        left = self.left()
-        if left is not None and left <= 0:
+    def timeout(self, *, raise_if_elapsed: bool = True) -> float | None:
+        """Answer the seconds that are left, None for no limit. Raises TimeoutError when there are none, unless told not
+        to: then a negative number is how long ago it was.
+        """
+        left = None if self.deadline is None else self.deadline - time.monotonic()
+        if raise_if_elapsed and left is not None and left <= 0:
             message = "timed out"
             raise TimeoutError(message)
         return left

@@ -75,10 +75,10 @@ def run(
             used = cpu_seconds(bridging.pid) - before
             memory = rss_bytes(bridging.pid)
             result = load.hear(60)
-            result["bridge"] = {}
+            result["audio"] = {}
             if bridge is OURS and block is None:
                 bridging.tell(figures=True)
-                result["bridge"] = bridging.hear()
+                result["audio"] = bridging.hear()
     result["cpu"] = used
     result["cores"] = used / seconds
     result["cpu_per_1000"] = used / received * 1000 if received else None

@@ -37,7 +37,7 @@ def run(options: Options) -> list[Table]:
         f"{ms(result['own_lateness']['p99'])} ms late at p99{', which is too late' if calls.spoiled(result) else ''}. "
         f"{options.pinned}"
     )
-    told = result["bridge"]
+    told = result["audio"]
     table.notes.append(
         f"The bridge itself: {count(told['media_lost'])} chunks never came, {count(told['media_frames_sent'])} frames sent; of each "
         f"leg's audio it left out or repeated {told['media_adjusted_ms'] / (2 * size):.0f} ms to correct the delay, discarded "

@@ -278,6 +278,7 @@ class ConnectionOptions:
         levels: bool,
         voice_activity: VoiceActivity | None,
         split_stereo: bool,
+        privacy: bool,
         trace: str | None,
     ) -> ConnectionOptions: ...
 

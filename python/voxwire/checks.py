@@ -32,6 +32,6 @@ def check_close(code: object, reason: object) -> None:
     if code is not None and code != 1000 and not 3000 <= code <= 4999:  # noqa: PLR2004
         refuse("code", code, "1000 or 3000 to 4999")
     if reason and code is None:
-        refuse("reason", reason, "no reason without a code")
+        refuse("reason", "...", "no reason without a code")
     if len(reason.encode(errors="surrogatepass")) > _LONGEST_REASON:
-        refuse("reason", reason, f"at most {_LONGEST_REASON} UTF-8 bytes")
+        refuse("reason", "...", f"at most {_LONGEST_REASON} UTF-8 bytes")

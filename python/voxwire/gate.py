@@ -31,11 +31,14 @@ _SHOWN = 200  # characters of a refused origin
 class Gate:
     """Answers the questions of the core about requests to one server."""
 
-    def __init__(self, process_request: ProcessRequest | None, origins: Origins | None, *, secure: bool) -> None:
+    def __init__(
+        self, process_request: ProcessRequest | None, origins: Origins | None, *, secure: bool, privacy: bool
+    ) -> None:
         """`origins` are those that the core cannot check, None if there are none such."""
         self._process_request = process_request
         self._origins = origins
         self._secure = secure
+        self._privacy = privacy
         self._context: Context = copy_context()
         self._tasks: dict[int, asyncio.Task[Answer]] = {}
 
@@ -44,7 +47,8 @@ class Gate:
         request = self._request(question)
         reason = self._forbidden(request)
         if reason is not None:
-            _log.warning("a connection from %s was refused: %s", request.peer, reason)
+            why = "HTTP status 403" if self._privacy else reason
+            _log.warning("a connection from %s was refused: %s", request.peer, why)
             self._give(question, HTTPResponse(403, body=f"{reason}\n"))
             return
         if self._process_request is None:

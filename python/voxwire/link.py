@@ -9,9 +9,9 @@ import logging
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
-from urllib.parse import urlsplit
 
 from . import _core
+from .discretion import printable, public
 from .enums import WebSocketEvents, WebSocketReadyState
 from .errors import ConnectError, ConnectionClosed, MediaError, VoxwireError
 from .events import (
@@ -238,7 +238,7 @@ class Link(Hearing):
         self._state = CONNECTING
         self._protocol = self._extensions = ""
         attempt, error = self._outage.attempt, self._error
-        self._loss = partial(_closed_error, code, reason, error, clean=was_clean, state="was lost")
+        self._loss = partial(self._ended, code, reason, error, clean=was_clean, state="was lost")
         why = f"{code} {reason}".rstrip() if error is None else str(error)
         self._note(logging.INFO, f"lost: {why}; attempt {attempt} in {delay:.3g} s")
         self._retry = self._loop.call_later(delay, self._reconnect)
@@ -329,7 +329,18 @@ class Link(Hearing):
     def _closed_error(self) -> ConnectionClosed:
         event = self._closed
         code, reason, clean = (1006, "", False) if event is None else (event.code, event.reason, event.wasClean)
-        return _closed_error(code, reason, self._error, clean=clean)
+        return self._ended(code, reason, self._error, clean=clean)
+
+    def _ended(
+        self, code: int, reason: str, error: Exception | None, *, clean: bool, state: str = "is closed"
+    ) -> ConnectionClosed:
+        said = f" ({printable(reason)})" if reason and not self._settings.privacy else ""
+        cause = f": {error}" if error is not None else ""
+        closed = ConnectionClosed(
+            f"the WebSocket {state}, code {code}{said}{cause}", code=code, reason=reason, wasClean=clean
+        )
+        closed.__cause__ = error
+        return closed
 
     def _statistics(self) -> WebSocketStatistics:
         now = WebSocketStatistics.of(self._connection.statistics())
@@ -348,11 +359,10 @@ class Link(Hearing):
         about: dict[str, Any] = {
             "id": self._settings.identity,
             "code": event.code,
-            "reason": event.reason,
             "wasClean": event.wasClean,
         }
         if not self._settings.privacy:
-            about["url"] = public(self._url)
+            about |= {"reason": event.reason, "url": public(self._url)}
         try:
             self._statistics().write(file, about)
         except OSError as error:
@@ -360,20 +370,4 @@ class Link(Hearing):
 
     def _note(self, level: int, what: str) -> None:
         if not self._settings.privacy and _log.isEnabledFor(level):
-            _log.log(level, "WebSocket %s %s: %s", self._settings.identity, public(self._url), what)
-
-
-def _closed_error(
-    code: int, reason: str, error: Exception | None, *, clean: bool, state: str = "is closed"
-) -> ConnectionClosed:
-    cause = f": {error}" if error is not None else ""
-    message = f"the WebSocket {state}, code {code}{f' ({reason})' if reason else ''}{cause}"
-    closed = ConnectionClosed(message, code=code, reason=reason, wasClean=clean)
-    closed.__cause__ = error
-    return closed
-
-
-def public(url: str) -> str:
-    """Leave out what may be secret: user, password, query."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+            _log.log(level, "WebSocket %s %s: %s", self._settings.identity, public(self._url), printable(what))

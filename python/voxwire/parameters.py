@@ -65,7 +65,8 @@ class WebSocketParameters(TypedDict, total=False):
     headers: Sequence[Mapping[str, str]] | Sequence[tuple[str, str]] | Mapping[str, str]
     """More headers for the request: [{"name": …, "value": …}] as in VoxEngine, pairs, or a mapping."""
     privacy: bool
-    """Log nothing about this connection. Default False."""
+    """Log nothing about this connection, and leave what was sent and received (messages, headers, reasons, queries of URLs)
+    out of the messages of errors and the statistics file. Default False."""
     statistics: bool | str | PathLike[str]
     """Write the counters to a JSON file at CLOSE: into this directory, or with True the system's temporary one."""
     trace: bool | str | PathLike[str]
@@ -204,6 +205,7 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any], *, incoming:
         levels=levels,
         voice_activity=voice_activity(get("voice_activity", False)),
         split_stereo=_stereo(get("stereo", "mix")) == "split",
+        privacy=privacy,
         trace=_file("trace", trace, trace_name(identity)),
     )
     return Settings(
@@ -422,5 +424,7 @@ def _header(item: Any) -> tuple[str, str]:
     if name.lower() in _OURS:
         refuse("headers", name, "no header of the WebSocket handshake itself (use protocols for subprotocols)")
     if not isinstance(text, str) or not _VALUE.fullmatch(text):
-        refuse(f"headers[{name!r}]", text, "a header value without line breaks or control characters")
+        # It may be a credential, and is not repeated.
+        wrong = "..." if isinstance(text, str) else type(text).__name__
+        refuse(f"headers[{name!r}]", wrong, "a header value without line breaks or control characters")
     return name, text

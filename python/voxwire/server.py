@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import _core
 from .checks import refuse
 from .closing import Closing
+from .discretion import printable
 from .errors import InvalidState
 from .events import NewWebSocketEvent, NewWebSocketFailedEvent
 from .gate import Gate, checked_origins
@@ -82,7 +83,7 @@ class WebSocketServer(Closing):
         self._tls = tls
         self._scheme = "ws" if tls is None else "wss"
         self._unix_path = unix_path
-        self._gate = gate = Gate(process_request, in_python, secure=tls is not None)
+        self._gate = gate = Gate(process_request, in_python, secure=tls is not None, privacy=self._settings.privacy)
         self._listener = _core.Listener(
             bridge_to(self._loop),
             _Reports(self._on_connection, gate.ask, self._on_withdrawn, self._on_refused, self._on_stopped),
@@ -182,7 +183,8 @@ class WebSocketServer(Closing):
         self._gate.withdraw(question, late=late)
 
     def _on_refused(self, status: int, reason: str, peer: _core.Address | None) -> None:
-        _log.warning("a connection from %s was refused: %s", peer, reason)
+        why = f"HTTP status {status}" if self._settings.privacy else printable(reason)
+        _log.warning("a connection from %s was refused: %s", peer, why)
         if status == _OVER_THE_CAP:
             self._announce(NewWebSocketFailedEvent(reason, peer))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from . import _core
 from .checks import check_close
+from .discretion import public
 from .enums import WebSocketAudioEncoding, WebSocketEvents, WebSocketReadyState
 from .errors import ConnectionClosed, InvalidState
 from .events import (
@@ -23,7 +24,7 @@ from .events import (
     SpeechEndedEvent,
     SpeechStartedEvent,
 )
-from .link import CONNECTING, MESSAGE, OPEN, Link, public
+from .link import CONNECTING, MESSAGE, OPEN, Link
 from .media import MediaSource, TagParameters, tag_of
 from .parameters import Settings, WebSocketParameters, parse
 from .routes import Heard, RouteStatus, statuses

@@ -140,6 +140,11 @@ impl Connection {
         self.addresses.get().copied()
     }
 
+    /// Whether nothing of what the peer sends may be in an error's message.
+    pub fn is_private(&self) -> bool {
+        self.options.privacy
+    }
+
     /// Appends every message from now on to this text file. Once; later calls change nothing.
     pub fn trace_to(&self, path: &Path) -> std::io::Result<()> {
         let trace = Trace::open(path, &self.core.files)?;

@@ -6,6 +6,7 @@
 mod blocking;
 mod connect;
 mod connection;
+mod discreet;
 mod driver;
 mod error;
 mod files;
@@ -33,6 +34,7 @@ pub use blocking::{
 };
 pub use connect::{ConnectError, RedirectError, Target, Via};
 pub use connection::Connection;
+pub use discreet::printable;
 pub use error::{Failure, Refused, Stage};
 pub use listen::{Endpoint, ListenError};
 pub use mailbox::{Closed, Mailbox, Notice, UnitError};

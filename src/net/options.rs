@@ -29,6 +29,8 @@ pub struct Options {
     pub send_buffer: usize,
     /// Whether media stream events are audio; `None` leaves them ordinary messages.
     pub media: Option<StreamsConfig>,
+    /// What goes wrong is told without anything that the peer sent.
+    pub privacy: bool,
     /// Text file that every message is appended to.
     pub trace: Option<PathBuf>,
 }
@@ -46,6 +48,7 @@ impl Default for Options {
             receive_buffer: 1 << 20,
             send_buffer: 16 << 20,
             media: Some(StreamsConfig::default()),
+            privacy: false,
             trace: None,
         }
     }

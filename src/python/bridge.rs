@@ -261,7 +261,8 @@ impl LoopBridge {
                 sink.call_method1(intern!(py, "on_open"), (protocol, extensions, headers))?;
             }
             Notice::Error(failure) => {
-                sink.call_method1(intern!(py, "on_error"), (errors::failure(py, &failure),))?;
+                let private = matches!(&what, What::Connection(connection) if connection.is_private());
+                sink.call_method1(intern!(py, "on_error"), (errors::failure(py, &failure, private),))?;
             }
             Notice::Close(closed) => {
                 lock(&self.sinks).remove(&id);

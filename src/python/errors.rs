@@ -15,14 +15,15 @@ use crate::media::pcm::format::PartialSample;
 use crate::media::stream::TooManyMarks;
 use crate::net::{
     AudioUnitError, Closed, End, Failure, ListenError, PlayerError, ProxyError, ProxyUrlError, RecorderError,
-    RouteError, TlsError, UnitError,
+    RouteError, TlsError, UnitError, printable,
 };
 use crate::proto::handshake::{HandshakeError, RequestError, TunnelError};
 use crate::proto::{ProtocolError, SendError, UrlError};
 use crate::session::{MediaRefusal, OutboundError};
 
-/// An instance of `voxwire.errors.<class>`.
+/// An instance of `voxwire.errors.<class>`. Its message fits on a line, whatever a peer put into it.
 fn error(py: Python<'_>, class: &str, message: String, fields: Option<&Bound<'_, PyDict>>) -> PyErr {
+    let message = printable(message);
     let made = py
         .import("voxwire.errors")
         .and_then(|module| module.getattr(class))
@@ -190,9 +191,9 @@ pub(super) fn format_error(py: Python<'_>, source: &FormatError) -> PyErr {
     media(py, source.to_string(), source.field, &source.value, source.expected)
 }
 
-/// The exception for the ERROR event.
-pub(super) fn failure(py: Python<'_>, source: &Failure) -> Py<PyAny> {
-    let message = source.to_string();
+/// The exception for the ERROR event; of a private connection, its message has nothing of what the peer sent.
+pub(super) fn failure(py: Python<'_>, source: &Failure, private: bool) -> Py<PyAny> {
+    let message = if private { source.discreet() } else { source.to_string() };
     let error = match source {
         Failure::Resolve { .. } => error(py, "NameResolutionError", message, None),
         Failure::Connect { errno, .. } => with_errno(py, error(py, "ConnectError", message, None), *errno),

@@ -23,6 +23,7 @@ from voxwire.cli.arguments import (
     seconds,
     websocket_url,
 )
+from voxwire.discretion import printable
 
 DESCRIPTION = """\
 Connects to URL. Each line typed is sent as a text message, each message that comes is printed. Ctrl-D (the end of the
@@ -66,6 +67,7 @@ class _Client:
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self._tty = sys.stdin.isatty()
+        self._shown = sys.stdout.isatty()  # and a peer is not to write to the terminal as it likes
         self._wait: float = options.wait if options.wait is not None else (0.0 if self._tty else 1.0)
         self._websocket = WebSocket(options.url, media=False, **connect_parameters(options))
         self._sent = 0
@@ -97,7 +99,7 @@ class _Client:
             if isinstance(result, Exception):
                 raise result
         if hung_up:
-            _note(f"closed by the other side: {closed.code} {closed.reason}".rstrip())
+            _note(f"closed by the other side: {closed.code} {printable(closed.reason)}".rstrip())
         _note(f"{self._sent} sent, {self._received} received")
         if hung_up and not closed.wasClean:
             raise CommandError(f"the connection was lost ({closed.code})")
@@ -110,6 +112,7 @@ class _Client:
                 self._received += 1
                 self._heard = time.monotonic()
                 text = message if isinstance(message, str) else f"({len(message)} bytes) {message.hex(' ')}"
+                text = printable(text) if self._shown else text
                 print(f"< {text}" if self._tty else text, flush=True)
         except ConnectionClosed:
             pass  # the close event says how

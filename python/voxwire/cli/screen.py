@@ -12,6 +12,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TextIO
 
+from voxwire.discretion import printable
+
 REFRESH = 0.25
 """Seconds between two looks at the status on a terminal."""
 PLAIN_REFRESH = 5.0
@@ -29,12 +31,12 @@ class Screen:
         self._task: asyncio.Task[None] | None = None
 
     def say(self, line: str) -> None:
-        """A line that stays."""
+        """A line that stays. What peers put into it cannot move the cursor, or begin a line of its own."""
         redraw = bool(self._shown)
         self._clear()
-        print(line, file=self._stream)
+        print(printable(line), file=self._stream)
         if redraw and self._status is not None:
-            self._draw(self._status())
+            self._draw(printable(self._status()))
         self._stream.flush()
 
     async def __aenter__(self) -> Self:
@@ -54,7 +56,7 @@ class Screen:
         last = ""
         while True:
             await asyncio.sleep(REFRESH if self._tty else PLAIN_REFRESH)
-            line = status()
+            line = printable(status())
             if line == last:
                 continue
             last = line

@@ -121,12 +121,20 @@ class RawClient(RawPeer):
 
     masks = True
 
-    def __init__(self, url: str, context: ssl.SSLContext | None = None, headers: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        url: str,
+        context: ssl.SSLContext | None = None,
+        headers: Iterable[str] = (),
+        host: str | None = None,
+        path: str | None = None,
+    ) -> None:
+        """`host` and `path` are those of the request, if not the URL's."""
         parts = urlsplit(url)
         sock = socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE)
         super().__init__(sock if context is None else context.wrap_socket(sock, server_hostname=parts.hostname))
-        path = parts.path or "/"
-        lines = [f"GET {path}{'?' + parts.query if parts.query else ''} HTTP/1.1", f"Host: {parts.netloc}"]
+        path = path or (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        lines = [f"GET {path} HTTP/1.1", f"Host: {host or parts.netloc}"]
         lines += ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
         lines.append(f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}")
         self.write("\r\n".join([*lines, *headers, "", ""]).encode())

@@ -66,8 +66,10 @@ def known(credentials: Any) -> Callable[[str, str], bool]:
     passwords = dict(pairs)
 
     def check(username: str, password: str) -> bool:
+        # Something is compared for an unknown user, too: the time does not tell which users there are.
         expected = passwords.get(username)
-        return expected is not None and hmac.compare_digest(_bytes(expected), _bytes(password))
+        same = hmac.compare_digest(_bytes(password if expected is None else expected), _bytes(password))
+        return same and expected is not None
 
     return check
 

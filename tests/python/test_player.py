@@ -2,8 +2,10 @@
 
 import array
 import asyncio
+import gc
 import struct
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -435,3 +437,21 @@ def test_a_player_that_plays_for_ever_ends_with_its_loop(tmp_path: Path) -> None
     before = players[0].position
     time.sleep(0.1)
     assert players[0].position == before
+
+
+async def test_who_lets_go_of_a_player_before_it_starts_has_none() -> None:
+    """Its sound is in memory: a program that makes one for each call and starts it for some must not keep the others."""
+    players = [Player(wav_of(media.tone(1000))) for _ in range(3)]
+    gone = [weakref.ref(player) for player in players]
+    players[1].start()
+    del players
+    gc.collect()
+    assert [ref() is None for ref in gone] == [True, False, True]
+    playing = gone[1]()
+    assert playing is not None
+    playing.stop()
+    await playing.wait_finished()
+    del playing
+    await asyncio.sleep(0.05)
+    gc.collect()
+    assert gone[1]() is None

@@ -12,7 +12,7 @@ from voxwire.checks import is_number, refuse
 from voxwire.parameters import count
 
 from .routing import MediaSource
-from .unit import Path, Unit
+from .unit import Path, Reports, Unit
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -66,6 +66,8 @@ class Player(Unit, MediaSource):
             refuse("rate", rate, "samples a second")
         if not is_number(ahead) or ahead < _LEAST_AHEAD:
             refuse("ahead", ahead, f"a number of seconds >= {_LEAST_AHEAD}")
+        # Until it is started nobody but the program needs it: one that is let go before is gone, with its sound.
+        self._reports = Reports.weak(self._on_change, self._on_change, self._on_route_ended, self._on_finished)
         self._stream: AsyncIterable[Buffer] | None = None
         self._pump: asyncio.Task[None] | None = None
         self._failure: Exception | None = None
@@ -121,6 +123,8 @@ class Player(Unit, MediaSource):
 
     def start(self) -> None:
         """Begin to play, and to take what a stream gives."""
+        if not self._finished:
+            self._reports.kept = self
         self._unit.start()
         if self._stream is not None and self._pump is None and not self._finished:
             self._pump = asyncio.get_running_loop().create_task(self._take(self._stream))
@@ -142,7 +146,11 @@ class Player(Unit, MediaSource):
         """Return when all is played (what was sent ahead, too), or after `stop`. Raises what the stream raised, MediaError when it cannot be played."""
         await self._wait_finished()
 
+    def _on_change(self) -> None:
+        self._waiters.wake()
+
     def _on_finished(self, error: Exception | None) -> None:
+        self._reports.kept = None
         self._cancel()
         super()._on_finished(self._failure or error)
 

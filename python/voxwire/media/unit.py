@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING
+from weakref import WeakMethod
 
 from voxwire.loops import bridge_to, running_loop
 from voxwire.waiters import Waiters
@@ -33,6 +34,23 @@ class Reports:
     on_finished: Callable[[Exception | None], None]
     on_file_completed: Callable[[str], None] = _ignored
     on_mark: Callable[[int, bool], None] = _ignored
+    kept: object = None
+    """Kept alive until the unit is finished: the core keeps this."""
+
+    @classmethod
+    def weak(cls, *methods: Callable[..., None]) -> Reports:
+        """Reports that keep nobody alive."""
+        return cls(*map(_weakly, methods))
+
+
+def _weakly(method: Callable[..., None]) -> Callable[..., None]:
+    reference = WeakMethod(method)
+
+    def report(*arguments: object) -> None:
+        if (alive := reference()) is not None:
+            alive(*arguments)
+
+    return report
 
 
 class Unit(MediaUnit):

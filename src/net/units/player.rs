@@ -7,7 +7,7 @@ mod feed;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::media::duration_of;
@@ -271,6 +271,16 @@ impl Player {
                 PlayerError::Sound(error) => UnitError::Sound(error.to_string()),
             });
             self.mailbox.post_one(self.id, Notice::Finished(error));
+        }
+    }
+}
+
+impl Drop for Player {
+    /// One that nobody has started: whoever keeps a place for its reports hears that there will be none.
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if state.phase != Phase::Finished {
+            self.mailbox.post_one(self.id, Notice::Finished(None));
         }
     }
 }

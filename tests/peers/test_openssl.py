@@ -5,6 +5,7 @@ What TLSOptions and `ssl` contexts mean is in tests/python/test_tls.py, against 
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +17,10 @@ import pytest
 import trustme
 from children import Child, needs, program
 from support.log import Log
+from support.pair import serving
 
 import voxwire
-from voxwire import TLSOptions, WebSocket
+from voxwire import ServerTLSOptions, TLSOptions, WebSocket
 from voxwire import WebSocketEvents as E
 
 pytestmark = needs("openssl")
@@ -248,3 +250,24 @@ async def test_ws_to_a_tls_server(tmp_path: Path, authorities: Authorities) -> N
     assert isinstance(error, voxwire.HandshakeError)
     where = f"localhost:{port}"
     assert str(error) == f"WebSocket handshake with {where} failed: connection ended after 0 bytes of the HTTP response"
+
+
+async def test_nobody_renegotiates_with_our_server(authorities: Authorities) -> None:
+    tls = ServerTLSOptions(authorities.good.cert, authorities.good.key)
+    async with serving(lambda _ws: None, tls=tls, parameters={"handshake_timeout": 1.0}) as server:
+        client = await asyncio.create_subprocess_exec(
+            *(str(program("openssl")), "s_client", "-tls1_2", "-connect", f"127.0.0.1:{server.port}"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        assert client.stdin is not None
+        assert client.stdout is not None
+        await client.stdout.readuntil(b"Verify return code")
+        client.stdin.write(b"R\n")  # what s_client takes for: renegotiate
+        said = (await client.stdout.read()).decode()  # until the time for a request is over
+        await client.wait()
+    before, begun, after = said.partition("RENEGOTIATING")
+    assert begun
+    assert "verify return" not in after  # what it prints of the certificate, in each handshake
+    assert "error" in after

@@ -4,6 +4,8 @@ import asyncio
 import shutil
 import socket
 import ssl
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +115,37 @@ async def test_nothing_to_reload(certificates: Certificates) -> None:
 async def test_alpn(certificates: Certificates) -> None:
     async with serving(echo, tls=ServerTLSOptions(certificates.server_cert, certificates.server_key)) as server:
         assert await asyncio.to_thread(serial_of, server.url, alpn="http/1.1")
+
+
+async def test_who_speaks_something_else_is_refused(certificates: Certificates) -> None:
+    def refusal(port: int, change: Callable[[ssl.SSLContext], None]) -> str:
+        context = certificates.client_context()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            change(context)
+        try:
+            with (
+                socket.create_connection(("127.0.0.1", port), timeout=15) as sock,
+                context.wrap_socket(sock, server_hostname="localhost") as tls,
+            ):
+                return str(tls.version())
+        except ssl.SSLError as error:
+            return str(error)
+
+    def old(context: ssl.SSLContext) -> None:
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+
+    async with serving(echo, tls=ServerTLSOptions(certificates.server_cert, certificates.server_key)) as server:
+
+        async def ask(change: Callable[[ssl.SSLContext], None]) -> str:
+            return await asyncio.to_thread(refusal, server.port, change)
+
+        assert "alert handshake failure" in await ask(old)  # it has no ciphers of TLS 1.2 to offer either
+        assert "no application protocol" in await ask(lambda context: context.set_alpn_protocols(["h2"]))
+        assert await ask(lambda context: context.set_alpn_protocols(["h2", "http/1.1"])) == "TLSv1.3"
+        assert await ask(lambda _context: None) == "TLSv1.3"
 
 
 async def test_a_required_client_certificate(certificates: Certificates, others: Certificates) -> None:

@@ -231,6 +231,23 @@ async def test_versions_are_honoured(certificates: Certificates, version: str) -
             assert isinstance(await failing(server.url, tls=options), voxwire.TLSError)
 
 
+async def test_http_1_1_is_what_is_asked_for(certificates: Certificates) -> None:
+    context = certificates.server_context()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    chosen: list[str | None] = []
+
+    def script(peer: RawPeer) -> None:
+        assert isinstance(peer.sock, ssl.SSLSocket)
+        chosen.append(peer.sock.selected_alpn_protocol())
+        echo(peer)
+
+    with RawServer(script, context) as server:
+        async with WebSocket(server.url, tls=TLSOptions(ca_file=certificates.ca)) as ws:
+            ws.send("x")
+            assert await ws.recv() == "x"
+    assert chosen == ["http/1.1"]
+
+
 def too_old(context: ssl.SSLContext) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -61,7 +61,11 @@ def _draw(chart: _Chart, rows: Sequence[Row], file: Path) -> None:
         len(panels), sharex=True, squeeze=False, figsize=(8, 0.22 * sum(heights) + 1.2), height_ratios=heights
     )
     for axis, (api, of_kind) in zip(axes[:, 0], panels, strict=True):
-        _panel(axis, chart, api, sorted(of_kind, key=lambda row: median(row, chart.size, chart.value) or 0))
+        # The last is on top, and that is to be the best.
+        ordered = sorted(
+            of_kind, key=lambda row: median(row, chart.size, chart.value) or 0, reverse=chart.value == "cpu"
+        )
+        _panel(axis, chart, api, ordered)
     figure.suptitle(chart.title, fontsize=10)
     figure.tight_layout()
     figure.savefig(file, metadata={"Date": None})

@@ -83,15 +83,17 @@ pub(super) fn frame(py: Python<'_>, source: &SendError) -> PyErr {
     plain(py, "InvalidParameter", source)
 }
 
-/// There is nothing to receive any more, nor anybody to send to; the cause is what failed.
-pub(super) fn closed(py: Python<'_>, end: &End) -> PyErr {
+/// There is nothing to receive any more, nor anybody to send to; the cause is what failed. Of a private connection, the
+/// message has nothing of what the peer sent.
+pub(super) fn closed(py: Python<'_>, end: &End, private: bool) -> PyErr {
     let End { closed: Closed { code, reason, was_clean }, failure: source } = end;
     let mut message = format!("the WebSocket is closed, code {code}");
-    if !reason.is_empty() {
+    if !reason.is_empty() && !private {
         message += &format!(" ({reason})");
     }
     if let Some(source) = source {
-        message += &format!(": {source}");
+        let said = if private { source.discreet() } else { source.to_string() };
+        message += &format!(": {said}");
     }
     let fields = PyDict::new(py);
     let filled = fields
@@ -103,7 +105,7 @@ pub(super) fn closed(py: Python<'_>, end: &End) -> PyErr {
     }
     let error = error(py, "ConnectionClosed", message, Some(&fields));
     if let Some(source) = source {
-        error.set_cause(py, Some(PyErr::from_value(failure(py, source).into_bound(py))));
+        error.set_cause(py, Some(PyErr::from_value(failure(py, source, private).into_bound(py))));
     }
     error
 }

@@ -130,6 +130,11 @@ impl BlockingConnection {
         self.state.load(Ordering::Acquire)
     }
 
+    /// Whether nothing of what the peer sends may be in an error's message.
+    pub fn is_private(&self) -> bool {
+        self.options.privacy
+    }
+
     /// How it ended, if it has.
     pub fn end(&self) -> Option<Arc<End>> {
         if self.state() != CLOSED {

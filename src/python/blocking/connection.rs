@@ -56,7 +56,7 @@ impl PyBlockingConnection {
         }
         match py.detach(|| opening.finish()) {
             Ok(connection) => Ok(Self(Handle::new(connection))),
-            Err(failure) => Err(PyErr::from_value(errors::failure(py, &failure).into_bound(py))),
+            Err(failure) => Err(PyErr::from_value(errors::failure(py, &failure, options.0.privacy).into_bound(py))),
         }
     }
 
@@ -258,9 +258,11 @@ impl PyBlockingConnection {
 
     /// What there is to raise when the connection is closed, or another thread is closing it.
     fn closed(&self, py: Python<'_>) -> PyErr {
-        match self.get(py).map(|connection| connection.end()) {
-            Ok(Some(end)) => errors::closed(py, &end),
-            Ok(None) => errors::closing(py),
+        match self.get(py) {
+            Ok(connection) => match connection.end() {
+                Some(end) => errors::closed(py, &end, connection.is_private()),
+                None => errors::closing(py),
+            },
             Err(error) => error,
         }
     }

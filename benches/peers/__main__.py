@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from benches import machine
-from benches.figures import Table
 
 from . import aims, report
 from .cases import CASES, Case, Row, measure
@@ -53,12 +52,13 @@ def main() -> None:
         run.measure(case)
         for table in report.tables(case, run.of(case)):
             print(f"\n{table.markdown()}", flush=True)
+        # What was measured so far, should a long run be ended.
+        run.save(given.json)
     run.rows += earlier
     found = aims.table(run.rows)
     print(f"\n{found.markdown()}\n", flush=True)
     print(run.remark(), flush=True)
-    if given.json is not None:
-        given.json.write_text(json.dumps(run.plain(found), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    run.save(given.json)
     if given.write:
         report.write(run.about, run.remark(), run.rows, found)
 
@@ -121,14 +121,13 @@ class Run:
         """How long it took, and whether the machine was quiet."""
         return f"({self._meanwhile.seconds:.0f} s; meanwhile {self._meanwhile})"
 
-    def plain(self, found: Table) -> dict[str, object]:
-        """For the JSON file."""
-        return {
-            "machine": self.about,
-            "remark": self.remark(),
-            "rows": [row.__dict__ for row in self.rows],
-            "aims": found.values,
-        }
+    def save(self, file: Path | None) -> None:
+        """Writes everything there, as JSON."""
+        if file is None:
+            return
+        rows = [row.__dict__ for row in self.rows]
+        figures = {"machine": self.about, "remark": self.remark(), "rows": rows, "aims": aims.table(self.rows).values}
+        file.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

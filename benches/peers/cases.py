@@ -133,6 +133,8 @@ def _media(measured: Child, server: Server, case: Case) -> dict[str, Any]:
     measured.tell(end=True)
     if "error" in (answer := measured.hear(PATIENCE)):
         return answer
+    if result["connections"] != case.connections or not result["sent"]:
+        return {"error": f"{result['connections']} of {case.connections} connections were there"}
     used = answer["cpu"]
     received = max(1, result["received"])
     return {

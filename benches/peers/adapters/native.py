@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 from typing import Any
 
+import voxwire.sync
 from benches.peers.contract import EVERY, QUESTION, Awaited, Blocking, Flow, Trips, clock
 from voxwire import MessageEvent, WebSocket
 
@@ -121,11 +121,5 @@ async def recv(url: str, compressed: bool) -> Awaited:
 
 def sync(url: str, compressed: bool) -> Blocking:
     """`voxwire.sync`, which reads the socket in the calling thread."""
-    connect = importlib.import_module("voxwire.sync").connect
-    ws = connect(url, compression=compressed)
-    send: Any = ws.send
-
-    def closing() -> None:
-        ws.close()
-
-    return Blocking(send, ws.recv, closing, kept=ws)
+    ws = voxwire.sync.connect(url, compression=compressed)
+    return Blocking(ws.send, ws.recv, ws.close, kept=ws)

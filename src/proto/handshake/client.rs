@@ -8,7 +8,7 @@ use super::{
     Headers,
     body::BodyStart,
     extensions::{self, Extensions, ExtensionsError},
-    head::{HandshakeLimits, Head, HeadError, HeadReader, starts_a_response},
+    head::{HandshakeLimits, Head, HeadError, HeadReader, MAX_INTERIM, starts_a_response},
     headers::{RequestError, check, has_member, is_token, owned, single, values, write},
 };
 use crate::proto::deflate::{DeflateConfig, Negotiated};
@@ -219,6 +219,7 @@ pub struct ResponseParser {
     accept: String,
     offered: Vec<String>,
     deflate: Option<DeflateConfig>,
+    interim: usize,
     state: State,
 }
 
@@ -241,6 +242,7 @@ impl ResponseParser {
             accept: derive_accept_key(key.as_bytes()),
             offered: offered.to_vec(),
             deflate: None,
+            interim: 0,
             state: State::Head(HeadReader::new(limits)),
         }
     }
@@ -307,6 +309,10 @@ impl ResponseParser {
             101 => self.switch(headers, rest).map(Some),
             // Interim responses may precede the one that counts (RFC 9110 section 15.2).
             100..=199 => {
+                self.interim += 1;
+                if self.interim > MAX_INTERIM {
+                    return Err(malformed(&format!("more than {MAX_INTERIM} interim responses (status {status})")));
+                }
                 self.state = state;
                 self.feed(&rest)
             }

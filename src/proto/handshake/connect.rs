@@ -7,7 +7,7 @@ use super::{
     Headers, RequestError,
     body::BodyStart,
     client::USER_AGENT,
-    head::{HandshakeLimits, Head, HeadError, HeadReader, starts_a_response},
+    head::{HandshakeLimits, Head, HeadError, HeadReader, MAX_INTERIM, starts_a_response},
     headers::{check, owned, write},
 };
 
@@ -84,7 +84,10 @@ pub enum Tunnel {
 
 /// Reads the answer to a CONNECT request.
 #[derive(Debug)]
-pub struct TunnelParser(State);
+pub struct TunnelParser {
+    interim: usize,
+    state: State,
+}
 
 #[derive(Debug)]
 enum State {
@@ -95,14 +98,14 @@ enum State {
 
 impl Default for TunnelParser {
     fn default() -> Self {
-        Self(State::Head(HeadReader::new(HandshakeLimits::default())))
+        Self { interim: 0, state: State::Head(HeadReader::new(HandshakeLimits::default())) }
     }
 }
 
 impl TunnelParser {
     /// Adds bytes read from the proxy.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Tunnel, TunnelError> {
-        match &mut self.0 {
+        match &mut self.state {
             State::Head(reader) => {
                 let fed = reader.feed(bytes);
                 if !starts_a_response(reader.bytes()) {
@@ -125,7 +128,7 @@ impl TunnelParser {
 
     /// The connection ended, or nothing more shall be waited for: why there is no tunnel.
     pub fn eof(&mut self) -> TunnelError {
-        match std::mem::replace(&mut self.0, State::Over) {
+        match std::mem::replace(&mut self.state, State::Over) {
             State::Head(reader) => TunnelError::Closed { received: reader.bytes().len() },
             State::Body { status, reason, headers, body } => {
                 TunnelError::Status { status, reason, headers, body: body.into_bytes() }
@@ -135,7 +138,7 @@ impl TunnelParser {
     }
 
     fn head(&mut self, head: Head) -> Result<Tunnel, TunnelError> {
-        self.0 = State::Over;
+        self.state = State::Over;
         let Head { bytes, headers, rest } = head;
         let mut parsed = vec![httparse::EMPTY_HEADER; headers];
         let mut response = httparse::Response::new(&mut parsed);
@@ -148,14 +151,19 @@ impl TunnelParser {
             200..=299 => Err(TunnelError::Early { bytes: rest.len() }),
             // Interim answers may precede the one that counts (RFC 9110 section 15.2).
             100 | 102..=199 => {
-                *self = Self::default();
+                self.interim += 1;
+                if self.interim > MAX_INTERIM {
+                    let reason = format!("it sent more than {MAX_INTERIM} interim responses (status {status})");
+                    return Err(TunnelError::Malformed { reason });
+                }
+                *self = Self { interim: self.interim, ..Self::default() };
                 self.feed(&rest)
             }
             _ => {
                 let reason = response.reason.unwrap_or_default().to_owned();
                 let headers = owned(response.headers);
                 let body = BodyStart::new(status, &headers);
-                self.0 = State::Body { status, reason, headers, body };
+                self.state = State::Body { status, reason, headers, body };
                 self.feed(&rest)
             }
         }
@@ -216,6 +224,11 @@ mod tests {
         ] {
             assert_eq!(read(answer), Ok(Tunnel::Open), "{answer}");
             assert_eq!(TunnelParser::default().feed(answer.as_bytes()), Ok(Tunnel::Open), "{answer}");
+        }
+        let interim = |count: usize| format!("{}HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 100 Go on\r\n\r\n".repeat(count));
+        assert_eq!(read(&interim(16)), Ok(Tunnel::Open));
+        for error in [read(&interim(17)), TunnelParser::default().feed(interim(100_000).as_bytes())] {
+            assert!(error.unwrap_err().to_string().contains("more than 16 interim responses"));
         }
         let early = TunnelParser::default().feed(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 101");
         assert_eq!(early, Err(TunnelError::Early { bytes: 12 }));

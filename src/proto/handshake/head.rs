@@ -3,6 +3,10 @@
 
 use thiserror::Error;
 
+/// Interim (1xx) responses that may precede the one that counts. Each is small, but a peer must not be read for as long as it
+/// likes to send them.
+pub(super) const MAX_INTERIM: usize = 16;
+
 /// What the peer's head may take. The defaults are those of common HTTP servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandshakeLimits {

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use rustls::ServerConfig;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -75,6 +75,8 @@ pub struct Listener {
     file: Mutex<Option<SocketFile>>,
     /// Its connections by id; an attempt takes its place before there is a connection.
     places: Mutex<Places>,
+    /// For those who found no place and are told so.
+    refusals: Arc<Semaphore>,
     stop: watch::Sender<Option<Duration>>,
 }
 
@@ -86,6 +88,9 @@ struct Places {
 
 /// Wait after an accept that failed for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Attempts over the cap that are heard out and answered with 503 at the same time. Those over this, too, are dropped: a
+/// crowd that sends its requests slowly, or never, must not take more than the cap allows.
+const MAX_REFUSALS: usize = 100;
 
 /// A place among the connections of a listener, given back when dropped.
 struct Place {
@@ -121,6 +126,7 @@ impl Listener {
             options,
             file: Mutex::new(bound.file.take()),
             places: Mutex::default(),
+            refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
             stop: watch::Sender::new(None),
         });
         let runtime = listener.core.handle();
@@ -203,8 +209,17 @@ impl Listener {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let place = self.place();
-                    tokio::spawn(Arc::clone(&self).welcome(stream, peer, place));
+                    let listener = Arc::clone(&self);
+                    if let Some(place) = self.place() {
+                        tokio::spawn(listener.welcome(stream, peer, Some(place)));
+                    } else if let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() {
+                        tokio::spawn(async move {
+                            listener.welcome(stream, peer, None).await;
+                            drop(permit);
+                        });
+                    } else {
+                        self.core.totals.refused.add(1);
+                    }
                 }
                 // Out of descriptors, or a connection that was gone before it was accepted: the others live on.
                 Err(_) => drop(timeout(PAUSE, self.stopped()).await),

@@ -279,6 +279,7 @@ class ConnectionOptions:
         voice_activity: VoiceActivity | None,
         split_stereo: bool,
         privacy: bool,
+        max_streams: int,
         trace: str | None,
     ) -> ConnectionOptions: ...
 
@@ -360,7 +361,7 @@ class Connection:
         wire_bytes_received, pings_sent, pongs_received, latency (seconds, 0.0 before the first pong), media_frames_sent,
         media_frames_received, media_lost, media_duplicates, media_discarded_ms, media_dropped_ms (to a slow peer),
         media_concealed_ms, media_concealed_gaps, media_recovered_ms (of lost chunks, from those after them),
-        media_adjusted_ms (left out or repeated to correct the delay); unhandled_bytes, buffered_bytes (as it is now).
+        media_adjusted_ms (left out or repeated to correct the delay), media_streams_refused; unhandled_bytes, buffered_bytes (as it is now).
         """
 
     def buffered_media(self, tag: str | None) -> float:

@@ -112,6 +112,8 @@ class WebSocketParameters(TypedDict, total=False):
     stereo: Literal["mix", "split"]
     """What becomes of two channels of PCM and G.711: one stream, or one for each, tagged `<tag>.left` and `<tag>.right`
     (without a tag: `left` and `right`). Default "mix". Opus is always mixed."""
+    max_streams: int
+    """Incoming media streams at once; a start beyond it is an ERROR with MediaError, and counted. Default 32."""
     voice_activity: VoiceActivity | bool
     """Listen for speech in incoming audio: SPEECH_STARTED and SPEECH_ENDED. Default False."""
     require_protocol: bool
@@ -204,6 +206,7 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any], *, incoming:
         silence_threshold=None if threshold is None else float(threshold),
         levels=levels,
         voice_activity=voice_activity(get("voice_activity", False)),
+        max_streams=count("max_streams", get("max_streams", 32), 1),
         split_stereo=_stereo(get("stereo", "mix")) == "split",
         privacy=privacy,
         trace=_file("trace", trace, trace_name(identity)),

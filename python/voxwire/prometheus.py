@@ -99,6 +99,7 @@ def _families(s: ProcessStatistics) -> Iterator[_Family]:
     )
     adjusted = s.media_adjusted_ms / 1000
     yield counter("media_adjusted_seconds", "Audio left out or repeated to correct the delay.", adjusted)
+    yield counter("media_streams_refused", "Streams refused for `max_streams`.", s.media_streams_refused)
     yield gauge("unhandled_bytes", "Messages received and not handled yet.", s.unhandled_bytes)
     yield gauge("buffered_bytes", "Payload of messages that wait to be sent.", s.buffered_bytes)
 

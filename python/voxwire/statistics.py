@@ -49,6 +49,8 @@ class WebSocketStatistics:
     """Milliseconds left out or repeated, where it is not heard, to correct the delay."""
     media_dropped_ms: float = 0.0
     """Milliseconds of audio not sent because the peer reads too slowly."""
+    media_streams_refused: int = 0
+    """Starts of streams that were refused: more at once than `max_streams`."""
     unhandled_bytes: int = 0
     """Messages received and not handled yet, with 128 bytes for each: what `receive_buffer` bounds. As it is now."""
     buffered_bytes: int = 0
@@ -126,6 +128,8 @@ class ProcessStatistics:
     """Milliseconds left out or repeated, where it is not heard, to correct the delay."""
     media_dropped_ms: float = 0.0
     """Milliseconds of audio not sent because peers read too slowly."""
+    media_streams_refused: int = 0
+    """Starts of streams that were refused: more at once than `max_streams`."""
     unhandled_bytes: int = 0
     """Messages received and not handled yet, with 128 bytes for each. As it is now."""
     buffered_bytes: int = 0

@@ -9,6 +9,7 @@ mod send;
 
 pub(super) use send::Delivery;
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -51,6 +52,8 @@ pub struct Connection {
     /// It takes the place of one that was lost.
     again: AtomicBool,
     paused: AtomicBool,
+    /// Payloads of the application's pings that wait for their pong, oldest first.
+    pings: Mutex<VecDeque<Box<[u8]>>>,
     drain_wanted: AtomicBool,
     /// Payload bytes that were never sent: WHATWG counts them as buffered for ever.
     unsent: AtomicUsize,
@@ -107,6 +110,7 @@ impl Connection {
             unhandled: AtomicUsize::new(0),
             again: AtomicBool::new(false),
             paused: AtomicBool::new(false),
+            pings: Mutex::default(),
             drain_wanted: AtomicBool::new(false),
             unsent: AtomicUsize::new(0),
             streams: options.media.map(|config| Mutex::new(Streams::new(config))),
@@ -238,6 +242,9 @@ impl Connection {
 
     /// The application has handled messages that cost this much.
     pub fn release(&self, cost: usize) {
+        if cost == 0 {
+            return;
+        }
         let before = self.unhandled.fetch_sub(cost, Ordering::AcqRel);
         debug_assert!(before >= cost, "released more than was charged");
         self.resume_if_low();
@@ -292,6 +299,10 @@ impl Connection {
 
     pub(super) fn post(&self, notices: &mut Vec<Notice>) {
         if !notices.is_empty() {
+            let cost = notices.iter().map(Notice::cost).sum();
+            if cost > 0 {
+                self.charge(cost);
+            }
             self.mailbox.post(self.id, notices);
         }
     }
@@ -347,6 +358,7 @@ impl Connection {
             snapshot.media_concealed_gaps = counters.concealed_gaps;
             snapshot.media_recovered = counters.recovered;
             snapshot.media_adjusted = counters.adjusted;
+            snapshot.media_streams_refused = counters.refused;
         }
         snapshot.unhandled_bytes = self.unhandled.load(Ordering::Relaxed) as u64;
         if let Phase::Open(io) = &*lock(&self.phase) {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::Connection as Tls;
+use tokio::task::yield_now;
 use tokio::time::sleep_until;
 
 use crate::proto::{Negotiated, ProtocolError, Receiver, Role};
@@ -80,6 +81,8 @@ impl Driver {
             received_close: None,
             notices: Vec::new(),
             stirred: false,
+            more: false,
+            left: Vec::new(),
         };
         let Ends { reader, writer, tls, rest, agreed } = ends;
         let receiver = Receiver::with_deflate(connection.role(), options.limits, agreed.as_ref());
@@ -115,6 +118,11 @@ impl Driver {
                 Woken::Read(result) => result,
                 Woken::Other => Ok(true),
             };
+            if std::mem::take(&mut self.state.inlet.more) {
+                // A peer that floods us with small frames must not keep the worker from the other connections: tokio by
+                // itself would let it go on for 128 reads.
+                yield_now().await;
+            }
             self.expire()?;
         }
     }

@@ -143,6 +143,24 @@ pub enum Notice {
     Finished(Option<UnitError>),
 }
 
+impl Notice {
+    /// What a notice, other than a message, that a peer can cause as often as it likes counts as in `receive_buffer` until
+    /// it has been dispatched. Without this a flood of pongs would wait for a busy loop without a bound.
+    pub fn cost(&self) -> usize {
+        match self {
+            Self::Pong(payload) => Connection::cost(payload.len()),
+            Self::MediaStarted { tag, custom, .. } => {
+                Connection::cost(tag.len() + custom.as_ref().map_or(0, String::len))
+            }
+            Self::MediaEnded { tag, .. } | Self::MediaDiscarded { tag, .. } | Self::Voice { tag, .. } => {
+                Connection::cost(tag.len())
+            }
+            Self::Error(Failure::Media(_)) => Connection::cost(0),
+            _ => 0,
+        }
+    }
+}
+
 /// Takes notices for one event loop. Posting never blocks and never takes the GIL.
 pub trait Mailbox: Send + Sync {
     /// Takes all of `notices`, in order, for the object `id`.

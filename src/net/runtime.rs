@@ -123,9 +123,28 @@ pub fn shutdown(timeout: Duration) {
     }
 }
 
+/// Whether there may be as many threads more as a core has. tokio panics where it cannot start one, so it is tried before: with
+/// threads that are there at the same time and end at once.
+fn check_threads(workers: usize) -> std::io::Result<()> {
+    // Workers, pacers, two threads for files: none ends before all are there.
+    let gate = Arc::new(Mutex::new(()));
+    let closed = lock(&gate);
+    let started: Vec<_> = (0..2 * workers + 2)
+        .map(|_| {
+            let gate = Arc::clone(&gate);
+            std::thread::Builder::new().name("voxwire-check".to_owned()).spawn(move || drop(lock(&gate)))
+        })
+        .collect();
+    drop(closed);
+    // All are waited for, also when one could not be started.
+    let results: Vec<_> = started.into_iter().map(|thread| thread.map(|handle| drop(handle.join()))).collect();
+    results.into_iter().collect()
+}
+
 impl Core {
     fn start() -> std::io::Result<Self> {
         let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, MAX_WORKERS);
+        check_threads(workers)?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(workers)
             .thread_name("voxwire-net")

@@ -60,6 +60,7 @@ pub struct Snapshot {
     pub media_concealed_gaps: u64,
     pub media_recovered: Duration,
     pub media_adjusted: Duration,
+    pub media_streams_refused: u64,
     pub unhandled_bytes: u64,
     pub buffered_bytes: u64,
 }
@@ -88,6 +89,7 @@ impl std::ops::AddAssign<&Self> for Snapshot {
             media_concealed_gaps,
             media_recovered,
             media_adjusted,
+            media_streams_refused,
             unhandled_bytes,
             buffered_bytes,
         } = other;
@@ -112,6 +114,7 @@ impl std::ops::AddAssign<&Self> for Snapshot {
         self.media_concealed_gaps += media_concealed_gaps;
         self.media_recovered += *media_recovered;
         self.media_adjusted += *media_adjusted;
+        self.media_streams_refused += media_streams_refused;
         self.unhandled_bytes += unhandled_bytes;
         self.buffered_bytes += buffered_bytes;
     }

@@ -264,7 +264,8 @@ impl Inflater {
         } else {
             if out.capacity() == out.len() {
                 let wanted = out.len().max(input.len().saturating_mul(4)).max(FIRST_ROOM);
-                out.reserve_exact(wanted.min(left));
+                let wanted = wanted.min(left);
+                out.try_reserve_exact(wanted).map_err(|_| ProtocolError::NoMemory { size: out.len() + wanted })?;
             }
             let room = out.spare_capacity_mut();
             let count = room.len().min(left);

@@ -80,6 +80,12 @@ pub enum ProtocolError {
     /// No memory to decompress with.
     #[error("no memory to decompress the message with")]
     InflateMemory,
+    /// No memory for the message.
+    #[error("no memory for a message of at least {size} bytes")]
+    NoMemory {
+        /// Bytes of it, up to where memory ended.
+        size: usize,
+    },
     /// The message has more frames than [`Limits::max_fragments`](super::Limits).
     #[error("message of at least {fragments} fragments exceeds max_fragments ({limit})")]
     TooManyFragments {
@@ -114,7 +120,7 @@ impl ProtocolError {
         match self {
             Self::TextNotUtf8 | Self::CloseReasonNotUtf8 { .. } => 1007,
             Self::MessageTooBig { .. } | Self::TooManyFragments { .. } => 1009,
-            Self::InflateMemory => 1011,
+            Self::InflateMemory | Self::NoMemory { .. } => 1011,
             _ => 1002,
         }
     }

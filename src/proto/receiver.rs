@@ -54,7 +54,8 @@ impl<'b> Input<'b> {
         self.buf.len() - self.pos
     }
 
-    fn unread(&self) -> &[u8] {
+    /// The bytes not used yet, as they came.
+    pub fn unread(&self) -> &[u8] {
         &self.buf[self.pos..]
     }
 

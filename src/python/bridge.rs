@@ -6,12 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyString};
 
 use crate::media::voice::VoiceEvent;
 use crate::net::{self, Connection, Listener, Mailbox, Notice, Player, Recorder, RouteEnd, ToneGenerator};
@@ -247,15 +246,20 @@ impl LoopBridge {
             let Some(registered) = sinks.get(&id) else { return Ok(()) };
             (registered.sink.clone_ref(py), registered.what.clone())
         };
+        if let What::Connection(connection) = &what {
+            // It leaves the queue now; what becomes of a message is up to who takes it.
+            connection.release(notice.cost());
+        }
         let sink = sink.bind(py);
         match notice {
             Notice::Text(text) => {
                 let cost = Connection::cost(text.len());
-                Self::message(py, sink, &what, text, cost)?;
+                // Fallible, unlike the conversion of a String: there may be no memory for a long message.
+                Self::message(py, sink, &what, PyString::from_bytes(py, text.as_bytes()).map(Bound::into_any), cost)?;
             }
             Notice::Binary(data) => {
                 let cost = Connection::cost(data.len());
-                Self::message(py, sink, &what, PyBytes::new(py, &data), cost)?;
+                Self::message(py, sink, &what, bytes(py, &data), cost)?;
             }
             Notice::Open { protocol, extensions, headers } => {
                 sink.call_method1(intern!(py, "on_open"), (protocol, extensions, headers))?;
@@ -338,11 +342,14 @@ impl LoopBridge {
         py: Python<'py>,
         sink: &Bound<'py, PyAny>,
         what: &What,
-        data: impl IntoPyObject<'py>,
+        data: PyResult<Bound<'py, PyAny>>,
         cost: usize,
     ) -> PyResult<()> {
+        if let (Err(_), What::Connection(connection)) = (&data, what) {
+            // A message is lost: the connection cannot go on as if nothing had happened.
+            connection.close(Some(1011), "no memory for a message");
+        }
         let kept = data
-            .into_bound_py_any(py)
             .and_then(|data| sink.call_method1(intern!(py, "on_message"), (data, cost)))
             .and_then(|kept| kept.is_truthy());
         if !matches!(kept, Ok(true))
@@ -405,6 +412,20 @@ impl Drop for LoopBridge {
             registered.what.end();
         }
     }
+}
+
+/// `bytes`, or `MemoryError`.
+fn bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    /// Below this no memory for `bytes` means none for anything, and filling it with zeros first is worth avoiding.
+    const SHORT: usize = 64 * 1024;
+    if data.len() <= SHORT {
+        return Ok(PyBytes::new(py, data).into_any());
+    }
+    let filled = PyBytes::new_with(py, data.len(), |room| {
+        room.copy_from_slice(data);
+        Ok(())
+    });
+    filled.map(Bound::into_any)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

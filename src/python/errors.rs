@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use pyo3::exceptions::PyOSError;
+use pyo3::exceptions::{PyMemoryError, PyOSError};
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyBytes, PyDict};
 
@@ -113,6 +113,7 @@ pub(super) fn closed(py: Python<'_>, end: &End, private: bool) -> PyErr {
 pub(super) fn outbound(py: Python<'_>, source: &OutboundError) -> PyErr {
     match source {
         OutboundError::Full { .. } => plain(py, "SendBufferFull", source),
+        OutboundError::NoMemory { .. } => PyMemoryError::new_err(source.to_string()),
         OutboundError::Frame(_) => plain(py, "InvalidParameter", source),
     }
 }
@@ -276,6 +277,9 @@ fn media_refusal(py: Python<'_>, message: String, source: &MediaRefusal) -> PyEr
         MediaRefusal::Event(source) => media_event(py, message, source),
         MediaRefusal::Format(FormatError { field, value, expected }) => media(py, message, field, value, expected),
         MediaRefusal::Payload(source) => payload(py, message, source),
+        MediaRefusal::TooLong { field, length, limit } => {
+            media(py, message, field, &format!("{length} bytes"), &format!("at most {limit} bytes"))
+        }
         MediaRefusal::TooManyStreams { tag, limit } => {
             media(py, message, "start.tag", tag, &format!("at most {limit} streams on one connection"))
         }

@@ -107,7 +107,7 @@ impl ConnectionOptions {
     #[pyo3(signature = (*, connect_timeout, handshake_timeout, close_timeout, ping_interval, ping_timeout,
         max_message_size, max_fragments, compression, incoming, receive_buffer, send_buffer, media, playout_delay,
         playout_delay_max, playout_buffer, conceal, silence_duration, silence_threshold, levels,
-        voice_activity, split_stereo, privacy, trace))]
+        voice_activity, split_stereo, privacy, max_streams, trace))]
     #[expect(clippy::fn_params_excessive_bools, reason = "keyword arguments of Python")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn new(
@@ -134,6 +134,7 @@ impl ConnectionOptions {
         voice_activity: Option<VoiceActivity>,
         split_stereo: bool,
         privacy: bool,
+        max_streams: usize,
         trace: Option<PathBuf>,
     ) -> PyResult<Self> {
         let seconds = |field: &str, value: f64| seconds(py, field, value);
@@ -165,7 +166,7 @@ impl ConnectionOptions {
             deflate,
             receive_buffer,
             send_buffer,
-            media: media.then_some(StreamsConfig { stream, stereo, ..StreamsConfig::default() }),
+            media: media.then_some(StreamsConfig { stream, max_streams, stereo }),
             privacy,
             trace,
         }))

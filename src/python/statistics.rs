@@ -22,6 +22,7 @@ pub(super) fn of_connection<'py>(py: Python<'py>, s: &Snapshot) -> PyResult<Boun
         ("media_lost", s.media_lost),
         ("media_duplicates", s.media_duplicates),
         ("media_concealed_gaps", s.media_concealed_gaps),
+        ("media_streams_refused", s.media_streams_refused),
         ("unhandled_bytes", s.unhandled_bytes),
         ("buffered_bytes", s.buffered_bytes),
     ] {

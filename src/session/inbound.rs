@@ -22,6 +22,13 @@ pub trait Port {
     fn media(&mut self, event: &MediaEvent<'_>) -> Result<Applied, MediaRefusal>;
     /// A media event that could not be used; the message itself follows through `text`.
     fn media_error(&mut self, error: MediaRefusal);
+    /// Whether the application has as much to handle as may wait. Asked after each message: one read may bring many, and
+    /// compressed ones a thousand times what was read.
+    fn is_full(&self) -> bool {
+        false
+    }
+    /// The rest of a read, when it is full: to be received, before anything else, when there is room again.
+    fn leave(&mut self, _rest: &[u8]) {}
 }
 
 /// Takes the bytes of one read and tells `port` what they mean, in order.
@@ -43,6 +50,10 @@ pub fn receive(
             Message::Ping(payload) => port.ping(payload),
             Message::Pong(payload) => port.pong(payload),
             Message::Close(frame) => port.close(frame),
+        }
+        if port.is_full() && input.remaining() > 0 {
+            port.leave(input.unread());
+            break;
         }
     }
     Ok(())

@@ -21,6 +21,12 @@ pub enum OutboundError {
         /// The bound.
         limit: usize,
     },
+    /// There is no memory for the message.
+    #[error("no memory for a message of {size} bytes")]
+    NoMemory {
+        /// Its size.
+        size: usize,
+    },
     /// The frame itself is not allowed.
     #[error(transparent)]
     Frame(#[from] SendError),
@@ -49,6 +55,10 @@ pub struct Outbound {
 const PONG_LIMIT: usize = 64 * 1024;
 /// What has been written is moved out of a buffer that is not empty when it is more than this.
 const MOVE: usize = 4 * 1024;
+/// For longer messages room is asked for, before anything is written: where there is none, the call fails and not the process.
+const LONG: usize = 64 * 1024;
+/// Bytes of the longest frame header (RFC 6455 section 5.2).
+const MAX_HEADER: usize = 14;
 /// Places for messages that wait; more are given back when nothing waits.
 const KEEP: usize = 64;
 
@@ -83,6 +93,12 @@ impl Outbound {
     /// a second of each call.
     pub fn media(&mut self, json: &str) -> Result<(), OutboundError> {
         self.message(json.len(), |sender, out| sender.text_uncompressed(json, out))
+    }
+
+    /// Appends the start or stop of a media stream, also beyond the bound: they are few and short, and without them the
+    /// peer cannot make sense of what comes between.
+    pub fn media_bracket(&mut self, json: &str) -> Result<(), OutboundError> {
+        Ok(self.frame(json.len(), |sender, out| sender.text_uncompressed(json, out))?)
     }
 
     /// Frees what compression holds, until a message needs it again.
@@ -178,6 +194,10 @@ impl Outbound {
         // A message larger than the bound may still be sent when nothing else waits: it has to go some time.
         if waiting > 0 && waiting + payload > self.limit {
             return Err(OutboundError::Full { waiting, message: payload, limit: self.limit });
+        }
+        if payload > LONG {
+            let room = self.buffer.try_reserve(payload + MAX_HEADER);
+            room.map_err(|_| OutboundError::NoMemory { size: payload })?;
         }
         Ok(self.frame(payload, write)?)
     }

@@ -58,6 +58,16 @@ pub enum MediaRefusal {
     /// The payload does not fit its encoding.
     #[error(transparent)]
     Payload(#[from] PayloadError),
+    /// A tag or custom parameters that would keep more memory than they are worth, for as long as the stream lasts.
+    #[error("media event: field \"{field}\" of a start has {length} bytes; the limit is {limit}")]
+    TooLong {
+        /// Its path, such as `start.tag`.
+        field: &'static str,
+        /// Its bytes.
+        length: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// More streams than the limit.
     #[error("media event: start of tag {tag:?} would be stream {} of this connection; max_streams is {limit}", limit + 1)]
     TooManyStreams {
@@ -173,6 +183,8 @@ pub struct StreamsCounters {
     pub recovered: Duration,
     /// Audio left out, and put in, to correct the delay.
     pub adjusted: Duration,
+    /// Starts that were refused because there were too many streams.
+    pub refused: u64,
 }
 
 impl StreamsCounters {

@@ -201,6 +201,7 @@ FULL = ProcessStatistics(
     media_concealed_gaps=24,
     media_recovered_ms=2600.0,
     media_adjusted_ms=2500.0,
+    media_streams_refused=25,
     unhandled_bytes=21,
     buffered_bytes=22,
 )
@@ -250,6 +251,7 @@ def test_the_text_is_what_prometheus_reads() -> None:
         "voxwire_media_concealed_gaps_total": 24,
         "voxwire_media_recovered_seconds_total": 2.6,
         "voxwire_media_adjusted_seconds_total": 2.5,
+        "voxwire_media_streams_refused_total": 25,
         "voxwire_unhandled_bytes": 21,
         "voxwire_buffered_bytes": 22,
     }

@@ -37,9 +37,21 @@ impl Connection {
 
     /// Sends a ping; `Notice::Pong` brings its payload back.
     pub fn ping(&self, payload: &[u8]) -> Result<(), OutboundError> {
+        // Held over the sending: the pong cannot overtake this.
+        let mut pings = lock(&self.pings);
         self.with_open(|io| io.outbound.ping(payload)).unwrap_or(Ok(()))?;
+        pings.push_back(payload.into());
+        drop(pings);
         self.stats.pings_sent.add(1);
         Ok(())
+    }
+
+    /// Whether a pong answers a ping of the application. It answers the older ones, too (RFC 6455 section 5.5.3); those that
+    /// nobody asked for lead to nothing.
+    pub(in crate::net) fn is_answer(&self, payload: &[u8]) -> bool {
+        let mut pings = lock(&self.pings);
+        let found = pings.iter().position(|ping| **ping == *payload);
+        found.is_some_and(|index| pings.drain(..=index).count() > 0)
     }
 
     fn send(
@@ -90,13 +102,20 @@ impl Connection {
             return Delivery::Taken;
         }
         let sent = self.with_open(|io| {
-            let slow = frame.is_some() && io.outbound.pending().len() > MEDIA_BACKLOG * json.len();
-            if slow { Some(false) } else { io.outbound.media(text).is_ok().then_some(true) }
+            if frame.is_none() {
+                return io.outbound.media_bracket(text);
+            }
+            let waiting = io.outbound.pending().len();
+            if waiting > MEDIA_BACKLOG * json.len() {
+                return Err(OutboundError::Full { waiting, message: json.len(), limit: MEDIA_BACKLOG * json.len() });
+            }
+            io.outbound.media(text)
         });
-        match sent.flatten() {
-            None => Delivery::Gone,
-            Some(false) => self.drop_media(frame),
-            Some(true) => {
+        match sent {
+            // A buffer that is full, of messages too, is no end of the route.
+            Some(Err(OutboundError::Full { .. })) => self.drop_media(frame),
+            None | Some(Err(OutboundError::Frame(_) | OutboundError::NoMemory { .. })) => Delivery::Gone,
+            Some(Ok(())) => {
                 self.stats.messages_sent.add(1);
                 self.stats.bytes_sent.add(json.len());
                 if frame.is_some() {

@@ -50,6 +50,10 @@ pub(super) struct Inlet {
     pub(super) notices: Vec<Notice>,
     /// Something came that the driver has to look at: a close frame, a pong.
     pub(super) stirred: bool,
+    /// The last read of a turn has filled the buffer: there is more.
+    pub(super) more: bool,
+    /// What was read and could not be taken, because the application has enough to handle: less than a read.
+    pub(super) left: Vec<u8>,
 }
 
 /// Why reading ended.
@@ -67,6 +71,11 @@ impl Reading {
     /// Reads and takes what is there, and goes on doing so while it is nothing that the driver has to look at: audio does
     /// not take it through its round of time-outs. False at the end of the stream.
     pub(super) fn poll_read(&mut self, reader: &mut ReadHalf, cx: &mut Context<'_>) -> Poll<Result<bool, ReadError>> {
+        if !self.inlet.left.is_empty() {
+            let mut left = std::mem::take(&mut self.inlet.left);
+            self.receive(&mut left)?;
+            return Poll::Ready(Ok(true));
+        }
         SCRATCH.with_borrow_mut(|[scratch, plain]| {
             for _ in 0..READS_PER_TURN {
                 let mut buffer = ReadBuf::new(scratch);
@@ -78,9 +87,11 @@ impl Reading {
                 }
                 let connection = &self.inlet.connection;
                 connection.stats.wire_bytes_received.add(bytes.len());
+                let full = bytes.len() == READ;
                 if !self.take_into(bytes, plain)? {
                     return Poll::Ready(Ok(false));
                 }
+                self.inlet.more = full;
                 if std::mem::take(&mut self.inlet.stirred) || self.inlet.connection.is_paused() {
                     break;
                 }
@@ -117,6 +128,10 @@ impl Reading {
     }
 
     fn receive(&mut self, bytes: &mut [u8]) -> Result<(), ReadError> {
+        if !self.inlet.left.is_empty() {
+            self.inlet.left.extend_from_slice(bytes);
+            return Ok(());
+        }
         let media = self.inlet.connection.streams.is_some() && !self.inlet.connection.is_closing();
         let result = inbound::receive(&mut self.receiver, bytes, media, &mut self.inlet);
         self.inlet.post();
@@ -164,7 +179,8 @@ impl Port for Inlet {
         self.connection.stats.pongs_received.add(1);
         match self.keepalive.pong(payload, Instant::now()) {
             Some(latency) => self.connection.answered(latency),
-            None => self.notices.push(Notice::Pong(payload.to_vec())),
+            None if self.connection.is_answer(payload) => self.notices.push(Notice::Pong(payload.to_vec())),
+            None => {}
         }
     }
 
@@ -189,6 +205,14 @@ impl Port for Inlet {
             self.connection.schedule(deadline);
         }
         Ok(applied)
+    }
+
+    fn is_full(&self) -> bool {
+        self.connection.is_paused() && !self.connection.is_closing()
+    }
+
+    fn leave(&mut self, rest: &[u8]) {
+        self.left.extend_from_slice(rest);
     }
 
     fn media_error(&mut self, error: MediaRefusal) {

@@ -46,7 +46,7 @@ impl Partial {
         missing: Option<usize>,
     ) -> Result<(), ProtocolError> {
         let start = self.payload.len();
-        grow(&mut self.payload, part.len(), missing);
+        grow(&mut self.payload, part.len(), missing)?;
         copy_masked_from(part, key, offset, &mut self.payload);
         self.validate(start)
     }
@@ -120,12 +120,15 @@ fn trim(buffer: &mut Vec<u8>) {
 
 /// Makes room for `part` more bytes: doubles like a `Vec`, but where the end is known (`missing`
 /// bytes from here, the part included) not beyond it.
-fn grow(buffer: &mut Vec<u8>, part: usize, missing: Option<usize>) {
+///
+/// Where there is no memory the connection fails, and not the process: whoever may send long messages must not end it.
+fn grow(buffer: &mut Vec<u8>, part: usize, missing: Option<usize>) -> Result<(), ProtocolError> {
     if buffer.capacity() - buffer.len() >= part {
-        return;
+        return Ok(());
     }
-    match missing {
-        None => buffer.reserve(part),
-        Some(missing) => buffer.reserve_exact(missing.min(part.max(buffer.capacity()))),
-    }
+    let reserved = match missing {
+        None => buffer.try_reserve(part),
+        Some(missing) => buffer.try_reserve_exact(missing.min(part.max(buffer.capacity()))),
+    };
+    reserved.map_err(|_| ProtocolError::NoMemory { size: buffer.len() + part })
 }

@@ -10,6 +10,11 @@ use crate::media::event::Start;
 use crate::media::opus::Channels;
 use crate::media::stream::Stream;
 
+/// Bytes of a tag. It is kept with the stream and goes with each of its events.
+const MAX_TAG: usize = 1024;
+/// Bytes of JSON text of the custom parameters.
+const MAX_CUSTOM: usize = 64 * 1024;
+
 /// What becomes of two channels (of PCM and G.711; Opus is mixed by its decoder).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Stereo {
@@ -25,7 +30,16 @@ impl Streams {
         let tag = start.tag.as_deref().unwrap_or_default();
         let (encoding, channels) = Encoding::received(start.encoding.as_deref(), start.sample_rate, start.channels)?;
         let split = channels == Channels::Stereo && self.config.stereo == Stereo::Split;
+        let custom_length = start.custom_parameters.as_deref().map_or(0, str::len);
+        for (field, length, limit) in
+            [("start.tag", tag.len(), MAX_TAG), ("start.customParameters", custom_length, MAX_CUSTOM)]
+        {
+            if length > limit {
+                return Err(MediaRefusal::TooLong { field, length, limit });
+            }
+        }
         if self.entries.len() + usize::from(split) >= self.config.max_streams {
+            self.past.refused += 1;
             return Err(MediaRefusal::TooManyStreams { tag: tag.to_owned(), limit: self.config.max_streams });
         }
         // A start without a stop before it: the old stream is over, its audio plays out first.

@@ -20,7 +20,7 @@ NATIVE_TARGET := $(or $(CARGO_TARGET_DIR),target)/benches
 export PATH := $(PATH):$(CURDIR)/$(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: autobahn compat compat-client compat-packages fuzz peers help instructions toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python bench-peers bench-abi3 clean
+.PHONY: autobahn compat compat-client compat-packages faults fuzz peers help instructions toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python bench-peers bench-abi3 clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -85,6 +85,9 @@ compat-packages: develop ## packages that use websockets, unchanged, on voxwire.
 
 compat-client: develop ## the same for websocket-client
 	cd tests/compat && PYTHONPATH=../python $(CURDIR)/$(PY) -m websocket_client $(ARGS)
+
+faults: develop ## floods of every kind: what they cost in memory, what others notice; ARGS="--quick", a name, --side, --loop
+	cd tests && PYTHONPATH=python $(CURDIR)/$(PY) -m floods $(ARGS)
 
 fuzz: $(VENV)/.ready ## fuzz the sans-IO layers; MINUTES=10 for each target, TARGET=frames for one
 	MINUTES=$(MINUTES) TARGET=$(TARGET) sh tools/fuzz.sh

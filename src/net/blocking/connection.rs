@@ -68,6 +68,8 @@ pub enum Unsent {
     Closed,
     /// The frame is not allowed.
     Frame(SendError),
+    /// There is no memory for a message of this many bytes.
+    Memory(usize),
 }
 
 /// One open connection that its callers drive.
@@ -344,6 +346,7 @@ impl BlockingConnection {
                 return Err(Unsent::Closed);
             }
             Err(OutboundError::Frame(error)) => return Err(Unsent::Frame(error)),
+            Err(OutboundError::NoMemory { size }) => return Err(Unsent::Memory(size)),
         }
         self.stats.messages_sent.add(1);
         self.stats.bytes_sent.add(bytes);
@@ -406,7 +409,7 @@ impl BlockingConnection {
                 lock(&self.pings).forget(payload);
                 return Err(Unsent::Frame(error));
             }
-            Err(OutboundError::Full { .. }) => return Err(Unsent::Closed),
+            Err(OutboundError::Full { .. } | OutboundError::NoMemory { .. }) => return Err(Unsent::Closed),
         }
         self.stats.pings_sent.add(1);
         self.write(&mut outlet);

@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTimeoutError, PyUnicodeDecodeError};
+use pyo3::exceptions::{PyMemoryError, PyOverflowError, PyRuntimeError, PyTimeoutError, PyUnicodeDecodeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
@@ -271,6 +271,7 @@ impl PyBlockingConnection {
         match unsent {
             Unsent::Closed => self.closed(py),
             Unsent::Frame(error) => errors::frame(py, error),
+            Unsent::Memory(size) => PyMemoryError::new_err(format!("no memory for a message of {size} bytes")),
         }
     }
 }

@@ -1,10 +1,6 @@
 """Loops, threads, processes: what happens when a loop closes, the interpreter exits or the process forks."""
 
 import asyncio
-import os
-import subprocess
-import sys
-import textwrap
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,6 +10,7 @@ import uvloop
 from conftest import LOOPS
 from support import frames
 from support.pair import serving
+from support.programs import run
 from support.raw import RawPeer, RawServer
 
 import voxwire
@@ -139,16 +136,6 @@ async def test_a_loop_without_add_reader(monkeypatch: pytest.MonkeyPatch) -> Non
 
 # Processes
 
-PRELUDE = """
-import asyncio, logging, os, sys, threading, gc
-import uvloop, voxwire
-from voxwire import WebSocket
-url = sys.argv[1]
-new_loop = uvloop.new_event_loop if sys.argv[2] == "uvloop" else asyncio.new_event_loop
-# asyncio warns of what took long: on a busy machine anything does.
-logging.getLogger("asyncio").setLevel(logging.ERROR)
-"""
-
 EXITS = {
     "open when main returns": """
         async def main():
@@ -214,31 +201,6 @@ EXITS = {
     """,
     "never used": "",
 }
-
-
-NO_FORK_WARNING = "ignore:This process:DeprecationWarning"
-
-
-def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            sys.executable,
-            "-X",
-            "dev",
-            "-W",
-            "error",
-            "-W",
-            NO_FORK_WARNING,
-            "-c",
-            PRELUDE + textwrap.dedent(code),
-            *arguments,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-        env={**os.environ, "PYTHONASYNCIODEBUG": "0"},
-    )
 
 
 @pytest.mark.parametrize("name", EXITS)

@@ -20,10 +20,31 @@ def page(packets: list[bytes], number: int, *, first: bool = False, granule: int
     """A page of whole packets, each shorter than 255 bytes; at most 255 of them."""
     head = struct.pack("<4sBBqIII", b"OggS", 0, 2 if first else 0, granule, 1, number, 0)
     body = bytes([len(packets), *map(len, packets)]) + b"".join(packets)
+    return head[:22] + struct.pack("<I", _checksum(head + body)) + body
+
+
+def _checksum(data: bytes) -> int:
     crc = 0
-    for byte in head + body:
+    for byte in data:
         crc = (crc << 8 & 0xFFFFFFFF) ^ _CRC[crc >> 24 ^ byte]
-    return head[:22] + struct.pack("<I", crc) + body
+    return crc
+
+
+def granules(data: bytes) -> list[int]:
+    """The granule position of each page of a whole stream. ValueError: damaged, or its end is missing."""
+    positions, flags, at = [], 0, 0
+    while at < len(data):
+        mark, _, flags, granule, _, _, crc, segments = struct.unpack_from("<4sBBqIIIB", data, at)
+        end = at + 27 + segments + sum(data[at + 27 : at + 27 + segments])
+        if mark != b"OggS" or crc != _checksum(data[at : at + 22] + bytes(4) + data[at + 26 : end]):
+            message = f"no good page at byte {at}"
+            raise ValueError(message)
+        positions.append(granule)
+        at = end
+    if not flags & 4:
+        message = "the last page is not marked as the end of the stream"
+        raise ValueError(message)
+    return positions
 
 
 def ogg_of(packets: list[bytes], *, channels: int = 1) -> bytes:

@@ -231,7 +231,7 @@ class Server:
         await self.wait_closed()
 
 
-def serve(  # noqa: C901 - what it is made of, in one place
+def serve(  # noqa: C901, PLR0915 - what it is made of, in one place
     handler: Callable[[ServerConnection], Awaitable[None]],
     host: str | None = None,
     port: int | None = None,
@@ -275,9 +275,19 @@ def serve(  # noqa: C901 - what it is made of, in one place
 
     async def create_server() -> asyncio.Server:
         loop = asyncio.get_running_loop()
+        start = kwargs.pop("start_serving", True)
         if kwargs.pop("unix", False):
-            return await loop.create_unix_server(factory, **kwargs)
-        return await loop.create_server(factory, host, cast("int", port), **kwargs)
+            listening = await loop.create_unix_server(factory, start_serving=False, **kwargs)
+        else:
+            listening = await loop.create_server(factory, host, cast("int", port), start_serving=False, **kwargs)
+        if start:
+            # Not by the loop's call: cancelled in there, it would leave a server behind that nobody has.
+            try:
+                await listening.start_serving()
+            except BaseException:
+                listening.close()
+                raise
+        return listening
 
     def factory() -> ServerConnection:
         def select(_protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:

@@ -27,6 +27,7 @@ use super::io::Io;
 use super::mailbox::{Closed, Mailbox, Notice};
 use super::options::Options;
 use super::pacer::Slot;
+use super::pressure::Pressure;
 use super::route::Fanout;
 use super::runtime::{Core, lock};
 use super::stats::{Snapshot, Stats};
@@ -47,11 +48,10 @@ pub struct Connection {
     /// `close` was called: messages are dropped from here on, as browsers do.
     closing: AtomicBool,
     aborted: AtomicBool,
-    /// Bytes of messages that the application has not handled, and whether reading waits for it.
-    unhandled: AtomicUsize,
+    /// Messages that the application has not handled, and whether reading waits for it.
+    pressure: Pressure,
     /// It takes the place of one that was lost.
     again: AtomicBool,
-    paused: AtomicBool,
     /// Payloads of the application's pings that wait for their pong, oldest first.
     pings: Mutex<VecDeque<Box<[u8]>>>,
     drain_wanted: AtomicBool,
@@ -107,9 +107,8 @@ impl Connection {
             cancelled: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
-            unhandled: AtomicUsize::new(0),
+            pressure: Pressure::new(options.receive_buffer),
             again: AtomicBool::new(false),
-            paused: AtomicBool::new(false),
             pings: Mutex::default(),
             drain_wanted: AtomicBool::new(false),
             unsent: AtomicUsize::new(0),
@@ -221,12 +220,7 @@ impl Connection {
 
     /// A message that costs this much was posted.
     pub(super) fn charge(&self, cost: usize) {
-        let unhandled = self.unhandled.fetch_add(cost, Ordering::AcqRel) + cost;
-        if unhandled > self.options.receive_buffer {
-            self.paused.store(true, Ordering::Release);
-            // The application may have handled everything just before the flag was set.
-            self.resume_if_low();
-        }
+        self.pressure.charge(cost, || self.wake.notify_one());
     }
 
     /// This connection takes the place of one that was lost: what the application has not handled of its messages counts
@@ -242,25 +236,13 @@ impl Connection {
 
     /// The application has handled messages that cost this much.
     pub fn release(&self, cost: usize) {
-        if cost == 0 {
-            return;
-        }
-        let before = self.unhandled.fetch_sub(cost, Ordering::AcqRel);
-        debug_assert!(before >= cost, "released more than was charged");
-        self.resume_if_low();
-    }
-
-    fn resume_if_low(&self) {
-        if self.paused.load(Ordering::Acquire)
-            && self.unhandled.load(Ordering::Acquire) <= self.options.receive_buffer / 4
-            && self.paused.swap(false, Ordering::AcqRel)
-        {
-            self.wake.notify_one();
+        if cost > 0 {
+            self.pressure.release(cost, || self.wake.notify_one());
         }
     }
 
     pub(super) fn is_paused(&self) -> bool {
-        self.paused.load(Ordering::Acquire)
+        self.pressure.is_paused()
     }
 
     /// What a message of this length costs.
@@ -360,7 +342,7 @@ impl Connection {
             snapshot.media_adjusted = counters.adjusted;
             snapshot.media_streams_refused = counters.refused;
         }
-        snapshot.unhandled_bytes = self.unhandled.load(Ordering::Relaxed) as u64;
+        snapshot.unhandled_bytes = self.pressure.unhandled() as u64;
         if let Phase::Open(io) = &*lock(&self.phase) {
             snapshot.buffered_bytes = io.outbound.buffered() as u64;
         }

@@ -10,12 +10,14 @@ mod discreet;
 mod driver;
 mod error;
 mod files;
+mod handoff;
 mod hex;
 mod io;
 mod listen;
 mod mailbox;
 mod options;
 mod pacer;
+mod pressure;
 mod proxy;
 mod route;
 mod runtime;
@@ -28,6 +30,12 @@ mod trace;
 mod units;
 mod verifier;
 
+/// What `handoff` and `pressure` are made of. tests/interleavings has loom's in its place.
+mod sync {
+    pub use std::sync::Mutex;
+    pub use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+}
+
 pub use blocking::{
     BlockingConnection, Data, End, FrameSocket, Greeting, InvalidText, Next, Opening, Receiving, Room, Step, Stepped,
     Unsent, Waited, poll_socket,
@@ -36,6 +44,7 @@ pub use connect::{ConnectError, RedirectError, Target, Via};
 pub use connection::Connection;
 pub use discreet::printable;
 pub use error::{Failure, Refused, Stage};
+pub use handoff::Handoff;
 pub use listen::{Endpoint, ListenError};
 pub use mailbox::{Closed, Mailbox, Notice, UnitError};
 pub use options::Options;

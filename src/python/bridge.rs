@@ -2,7 +2,7 @@
 //! budget and calls the sinks. Python objects are made, used and dropped there only.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 use crate::media::voice::VoiceEvent;
-use crate::net::{self, Connection, Listener, Mailbox, Notice, Player, Recorder, RouteEnd, ToneGenerator};
+use crate::net::{self, Connection, Handoff, Listener, Mailbox, Notice, Player, Recorder, RouteEnd, ToneGenerator};
 
 use super::connection::{PyConnection, address};
 use super::errors;
@@ -66,23 +66,13 @@ impl Drop for Draining {
 
 /// The queue that other threads see.
 pub(super) struct Queue {
-    posted: Mutex<Vec<(u64, Notice)>>,
-    /// The wake handle is set, so another post need not set it.
-    dirty: AtomicBool,
-    closed: AtomicBool,
+    notices: Handoff<(u64, Notice)>,
     wake: Wake,
 }
 
 impl Mailbox for Queue {
     fn post(&self, id: u64, notices: &mut Vec<Notice>) {
-        if self.closed.load(Ordering::Acquire) {
-            notices.clear();
-            return;
-        }
-        lock(&self.posted).extend(notices.drain(..).map(|notice| (id, notice)));
-        if !self.dirty.swap(true, Ordering::AcqRel) {
-            self.wake.set();
-        }
+        self.notices.post(notices.drain(..).map(|notice| (id, notice)), || self.wake.set());
     }
 }
 
@@ -118,12 +108,7 @@ pub(super) struct LoopBridge {
 impl LoopBridge {
     #[new]
     fn new() -> PyResult<Self> {
-        let queue = Queue {
-            posted: Mutex::default(),
-            dirty: AtomicBool::new(false),
-            closed: AtomicBool::new(false),
-            wake: Wake::new()?,
-        };
+        let queue = Queue { notices: Handoff::new(), wake: Wake::new()? };
         Ok(Self {
             queue: Arc::new(queue),
             pending: Mutex::default(),
@@ -138,7 +123,7 @@ impl LoopBridge {
 
     #[getter]
     fn closed(&self) -> bool {
-        self.queue.closed.load(Ordering::Acquire)
+        self.queue.notices.is_closed()
     }
 
     /// Dispatches what is queued, under a budget of events and time.
@@ -148,25 +133,19 @@ impl LoopBridge {
             return Ok(());
         }
         let _counted = Draining::begin();
-        // The flag is cleared before the queue is looked at: a post from now on sets the handle again.
-        self.queue.wake.clear();
-        self.queue.dirty.store(false, Ordering::Release);
-        let posted = std::mem::take(&mut *lock(&self.queue.posted));
+        let posted = self.queue.notices.take(|| self.queue.wake.clear());
         lock(&self.pending).extend(posted);
 
         let result = self.dispatch_some(py);
-        if !lock(&self.pending).is_empty()
-            && !exit::is_ending_elsewhere()
-            && !self.queue.dirty.swap(true, Ordering::AcqRel)
-        {
-            self.queue.wake.set();
+        if !lock(&self.pending).is_empty() && !exit::is_ending_elsewhere() {
+            self.queue.notices.again(|| self.queue.wake.set());
         }
         result
     }
 
     /// Ends everything that reports here.
     fn close(&self, py: Python<'_>) {
-        if self.queue.closed.swap(true, Ordering::AcqRel) {
+        if !self.queue.notices.close() {
             return;
         }
         // In a forked child everything is the parent's, and a thread that does not exist here may have held a lock of it.
@@ -175,7 +154,7 @@ impl LoopBridge {
         }
         let sinks: Vec<Registered> = lock(&self.sinks).drain().map(|(_, registered)| registered).collect();
         lock(&self.pending).clear();
-        let dropped = std::mem::take(&mut *lock(&self.queue.posted));
+        let dropped = self.queue.notices.take(|| ());
         py.detach(|| {
             for Registered { what, .. } in &sinks {
                 what.end();
@@ -407,7 +386,7 @@ impl Drop for LoopBridge {
             std::mem::forget(Arc::clone(&self.queue));
             return;
         }
-        self.queue.closed.store(true, Ordering::Release);
+        self.queue.notices.close();
         for registered in lock(&self.sinks).values() {
             registered.what.end();
         }

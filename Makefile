@@ -9,7 +9,7 @@ MATURIN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/maturin
 PEERS := $(VENV)-peers
 MIN_PYTHON := 3.11
 MIN_RUST := 1.95
-# Of `make fuzz`, for each target.
+# Of `make fuzz`, for each target, and of `make soak`.
 MINUTES ?= 10
 # Test processes at once: tests wait more than they compute.
 JOBS ?= 3
@@ -20,7 +20,7 @@ NATIVE_TARGET := $(or $(CARGO_TARGET_DIR),target)/benches
 export PATH := $(PATH):$(CURDIR)/$(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: autobahn compat compat-client compat-packages faults fuzz peers help instructions toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python bench-peers bench-abi3 clean
+.PHONY: audit autobahn compat compat-client compat-packages coverage faults fuzz peers help instructions reproducible soak toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python bench-peers bench-abi3 clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -92,7 +92,19 @@ faults: develop ## floods of every kind: what they cost in memory, what others n
 fuzz: $(VENV)/.ready ## fuzz the sans-IO layers; MINUTES=10 for each target, TARGET=frames for one
 	MINUTES=$(MINUTES) TARGET=$(TARGET) sh tools/fuzz.sh
 
-wheel: $(VENV)/.ready ## build the wheel, install it into an empty environment, try it there
+soak: develop ## calls, floods, kills and restarts for MINUTES=10; LOOP=uvloop; exit code 1 when something is lost or left
+	$(PY) tests/soak/soak.py --minutes $(MINUTES) --loop $(or $(LOOP),asyncio)
+
+audit: $(VENV)/.ready ## licences, banned crates, duplicates, sources, known vulnerabilities; installs cargo-deny the first time
+	sh tools/audit.sh
+
+coverage: $(VENV)/.ready ## which lines and branches the tests reach, into docs/coverage.md (needs Debian's llvm-22)
+	sh tools/coverage.sh
+
+reproducible: $(VENV)/.ready ## build the wheel twice, elsewhere, and compare the bytes
+	sh tools/reproducible.sh
+
+wheel: $(VENV)/.ready ## build the wheel, check it, install it into an empty environment, try it there
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/maturin build --release --quiet --locked --out dist
 	PYTHON="$(PYTHON)" sh tools/try_wheel.sh
 

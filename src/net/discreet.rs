@@ -107,7 +107,9 @@ fn of_media(refusal: &MediaRefusal) -> String {
         MediaRefusal::TooManyStreams { limit, .. } => {
             format!("media event: one stream more than max_streams ({limit}) of this connection")
         }
-        MediaRefusal::Event(EventError::Missing { .. }) | MediaRefusal::Payload(_) => refusal.to_string(),
+        MediaRefusal::Event(EventError::Missing { .. }) | MediaRefusal::Payload(_) | MediaRefusal::TooLong { .. } => {
+            refusal.to_string()
+        }
     }
 }
 

@@ -95,12 +95,20 @@ def test_many_small_messages_come_in_their_order() -> None:
 
 
 def test_what_came_with_the_handshake_is_not_lost() -> None:
+    class Held(RawPeer):
+        """Keeps what it writes until it is told."""
+
+        held = b""
+
+        def write(self, data: bytes) -> None:
+            self.held += data
+
     def script(peer: RawPeer) -> None:
-        sent: list[bytes] = []
-        write, peer.write = peer.write, sent.append  # type: ignore[method-assign]
-        peer.accept()
-        peer.write = write  # type: ignore[method-assign]
-        peer.write(sent[0] + frames.build(frames.TEXT, b"early") + frames.build(frames.BINARY, NOISE[:1000]))
+        held = Held(peer.sock)
+        held.accept()
+        held.send(frames.TEXT, b"early")
+        held.send(frames.BINARY, NOISE[:1000])
+        peer.write(held.held)
         peer.finish()
 
     with RawServer(script) as server, connect(server.url) as ws:

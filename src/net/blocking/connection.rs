@@ -519,7 +519,9 @@ impl BlockingConnection {
         if let Some(trace) = &self.trace {
             // After the end the application may read the trace.
             let (written, done) = mpsc::channel();
-            trace.finish(move || drop(written.send(())));
+            trace.finish(move || {
+                let _ = written.send(());
+            });
             let _ = done.recv_timeout(TRACE_PATIENCE);
         }
         self.changed.notify_all();

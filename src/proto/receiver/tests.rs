@@ -269,3 +269,54 @@ fn what_the_sender_writes_the_receiver_reads() {
         assert_eq!(feed(&mut receiver, &wire), expected);
     }
 }
+
+#[test]
+fn a_long_message_is_left_to_the_caller_and_nothing_of_it_is_touched() {
+    let (payload, threshold) = (vec![7; 1000], 500);
+    let mut wire = vec![0x89, 1, b'p', 0x82, 126, 3, 0xe8];
+    wire.extend_from_slice(&payload[..100]);
+    let end = wire.len();
+    let mut receiver = Receiver::new(Role::Client, Limits::default());
+    let mut input = Input::new(&mut wire);
+    let ping = receiver.next_or_long(&mut input, threshold).unwrap();
+    assert_eq!(ping, Some(Incoming::Message(Message::Ping(b"p"))));
+    let long = receiver.next_or_long(&mut input, threshold).unwrap();
+    assert_eq!(long, Some(Incoming::Long { kind: Kind::Binary, length: 1000 }));
+    assert_eq!(input.remaining(), 100);
+    assert_eq!(wire[end - 100..], payload[..100]);
+    // What is behind it is a new frame.
+    let mut next = [0x81, 1, b'x'];
+    let mut input = Input::new(&mut next);
+    let Some(Incoming::Message(Message::Text(text))) = receiver.next_or_long(&mut input, threshold).unwrap() else {
+        panic!("no text");
+    };
+    assert_eq!(text.as_str(), "x");
+}
+
+#[test]
+fn what_is_no_plain_long_frame_of_a_server_is_collected() {
+    let head = |first: u8, length: u64| {
+        let mut wire = vec![first, 127];
+        wire.extend_from_slice(&length.to_be_bytes());
+        wire
+    };
+    let mut masked = vec![0x82, 0xff];
+    masked.extend_from_slice(&70_000_u64.to_be_bytes());
+    masked.extend_from_slice(&[1, 2, 3, 4]);
+    let limits = Limits { max_message_size: 1 << 30, max_fragments: 10 };
+    for (role, mut wire, why) in [
+        (Role::Server, masked, "masked"),
+        (Role::Client, head(0x02, 70_000), "a fragment"),
+        (Role::Client, head(0x82, 17 << 20), "a claim too great to make room for"),
+    ] {
+        let mut receiver = Receiver::new(role, limits);
+        let mut input = Input::new(&mut wire);
+        assert_eq!(receiver.next_or_long(&mut input, 100).unwrap(), None, "{why}");
+    }
+    // Nor is one of which less than that is missing.
+    let mut wire = head(0x82, 70_000);
+    wire.resize(wire.len() + 69_950, 0);
+    let mut receiver = Receiver::new(Role::Client, limits);
+    assert_eq!(receiver.next_or_long(&mut Input::new(&mut wire), 100).unwrap(), None);
+    assert_eq!(receiver.held(), 70_000);
+}

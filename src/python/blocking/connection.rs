@@ -62,8 +62,8 @@ impl PyBlockingConnection {
 
     /// Wait for the next message and return it: str for text, bytes for binary.
     ///
-    /// Raises TimeoutError after `timeout` seconds, and loses nothing by that; 0 takes only what is there. Raises
-    /// ConnectionClosed when there is none left, InvalidState when another thread is receiving.
+    /// Raises `TimeoutError` after `timeout` seconds, and loses nothing by that; 0 takes only what is there. Raises
+    /// `ConnectionClosed` when there is none left, `InvalidState` when another thread is receiving.
     #[pyo3(signature = (timeout=None))]
     fn recv<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
         self.receive(py, timeout)?.ok_or_else(|| self.closed(py))
@@ -86,7 +86,7 @@ impl PyBlockingConnection {
     /// Send a message: str as text, bytes-like as binary. Returns when the operating system has taken all of it.
     ///
     /// Any thread may send. While a peer that reads slowly keeps it waiting, pings are answered, and messages that come
-    /// are kept for `recv`, up to `receive_buffer`. Raises ConnectionClosed, TypeError for anything else.
+    /// are kept for `recv`, up to `receive_buffer`. Raises `ConnectionClosed`, `TypeError` for anything else.
     fn send(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let connection = self.get(py)?;
         let sent = if let Ok(text) = data.cast::<PyString>() {

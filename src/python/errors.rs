@@ -87,20 +87,12 @@ pub(super) fn frame(py: Python<'_>, source: &SendError) -> PyErr {
 /// message has nothing of what the peer sent.
 pub(super) fn closed(py: Python<'_>, end: &End, private: bool) -> PyErr {
     let End { closed: Closed { code, reason, was_clean }, failure: source } = end;
-<<<<<<< HEAD
-    let mut message = format!("the WebSocket is closed, code {code}");
-    if !reason.is_empty() && !private {
-        message += &format!(" ({reason})");
-    }
-    if let Some(source) = source {
-        let said = if private { source.discreet() } else { source.to_string() };
-        message += &format!(": {said}");
-    }
-=======
-    let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
-    let cause = source.as_ref().map(|source| format!(": {source}")).unwrap_or_default();
-    let message = format!("the WebSocket is closed, code {code}{why}{cause}");
->>>>>>> 3a60c93 (voxwire.sync: lints, the tests under type checkers, and what the receiver leaves to its caller is tested)
+    let why = if reason.is_empty() || private { String::new() } else { format!(" ({reason})") };
+    let said = source.as_ref().map(|source| if private { source.discreet() } else { source.to_string() });
+    let message = format!(
+        "the WebSocket is closed, code {code}{why}{}",
+        said.map(|said| format!(": {said}")).unwrap_or_default()
+    );
     let fields = PyDict::new(py);
     let filled = fields
         .set_item("code", code)

@@ -1,9 +1,9 @@
-"""One program on `websocket-client` and on `voxwire.compat.websocket`: only the import differs.
+"""One program on `websocket-client` and on `voxwire.compat.websocket`: only the import differs. And on `voxwire.sync`.
 
     python benches/websocket_client.py [seconds]
 
 A server in a process of its own answers at once: 256 bytes there and back, one at a time; and 160-byte messages as fast as
-the client takes them. Both libraries take turns, so that a busy machine is the same for both; the medians are printed.
+the client takes them. The libraries take turns, so that a busy machine is the same for all; the medians are printed.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
-LIBRARIES = ("websocket", "voxwire.compat.websocket")
+from voxwire import sync
+
+LIBRARIES = ("websocket", "voxwire.compat.websocket", "voxwire.sync")
 TURNS = 5
 FLOOD = 20_000
 SERVER = """
@@ -54,6 +57,19 @@ listener = socket.create_server(("127.0.0.1", 0)); print(listener.getsockname()[
 while True:
     sock, _ = listener.accept(); threading.Thread(target=serve, args=(sock,), daemon=True).start()
 """
+
+
+class Sync:
+    """`voxwire.sync` under the names of the others."""
+
+    def __init__(self, url: str) -> None:
+        self._ws = sync.connect(url, protocols=[], compression=False, close_timeout=0.01)
+        self.send, self.recv, self.shutdown = self._ws.send, self._ws.recv, self._ws.close
+
+
+def library_named(name: str) -> Any:
+    """What has `create_connection`."""
+    return SimpleNamespace(create_connection=Sync) if name == "voxwire.sync" else importlib.import_module(name)
 
 
 def round_trips(library: Any, url: str, seconds: float) -> tuple[float, float]:
@@ -110,23 +126,28 @@ def main() -> None:
     ) as server:
         assert server.stdout is not None
         base = f"ws://127.0.0.1:{int(server.stdout.readline())}"
+
+        def through_app(library: Any) -> tuple[float, float]:
+            return app(library, f"{base}/flood?text")
+
         tasks: dict[str, Callable[[Any], tuple[float, float]]] = {
             "round trip, 256 B text": lambda library: round_trips(library, f"{base}/echo", seconds),
             "receive, 160 B text": lambda library: flood(library, f"{base}/flood?text"),
             "receive, 160 B binary": lambda library: flood(library, f"{base}/flood"),
-            "on_message, 160 B text": lambda library: app(library, f"{base}/flood?text"),
+            "on_message, 160 B text": through_app,
         }
-        print(f"{'µs a message: wall (CPU)':28}" + "".join(f"{name:>28}" for name in LIBRARIES) + "      times")
+        print(f"{'µs a message: wall (CPU)':28}" + "".join(f"{name:>28}" for name in LIBRARIES))
         for name, task in tasks.items():
-            results: dict[str, list[tuple[float, float]]] = {library: [] for library in LIBRARIES}
+            libraries = LIBRARIES[:2] if task is through_app else LIBRARIES
+            results: dict[str, list[tuple[float, float]]] = {library: [] for library in libraries}
             for _ in range(TURNS):
-                for library in LIBRARIES:
-                    results[library].append(task(importlib.import_module(library)))
+                for library in libraries:
+                    results[library].append(task(library_named(library)))
             medians = [
-                tuple(statistics.median(part) for part in zip(*results[library], strict=True)) for library in LIBRARIES
+                tuple(statistics.median(part) for part in zip(*results[library], strict=True)) for library in libraries
             ]
-            cells = "".join(f"{f'{wall:.1f} ({cpu:.1f})':>28}" for wall, cpu in medians)
-            print(f"{name:28}{cells}{medians[0][0] / medians[1][0]:>10.1f}x")
+            cells = "".join(f"{f'{wall:.1f} ({cpu:.1f}) {medians[0][0] / wall:.1f}x':>28}" for wall, cpu in medians)
+            print(f"{name:28}{cells}")
         server.kill()
 
 

@@ -7,7 +7,7 @@ one says otherwise. Times are seconds, sizes bytes.
 from collections.abc import Sequence
 from typing import Any, Protocol, Self, TypeAlias, final
 
-from typing_extensions import Buffer
+from typing_extensions import Buffer, disjoint_base
 
 from .compression import Compression
 from .opus import OpusParameters
@@ -102,6 +102,7 @@ class UnitSink(Protocol):
 RawFrame: TypeAlias = tuple[int, bool, bytes]
 """First byte (FIN, the reserved bits, the opcode), whether it was masked, payload without the mask."""
 
+@disjoint_base
 class BlockingConnection:
     """One connection that the threads which call it drive, from any thread; no loop. Its waits let go of the GIL and let
     signal handlers run. Made, it is open: raises what ERROR events carry, and what `Connection.connect` raises.

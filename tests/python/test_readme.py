@@ -14,6 +14,7 @@ EXPECTED = [
     ["audio from the agent ULAW", "recorded"],
     ["permessage-deflate; client_no_context_takeover; server_max_window_bits=10"],
     ["401", "call=1; HttpOnly; Secure", "this is /call"],
+    ["you said hello", "True"],
 ]
 
 
@@ -22,7 +23,9 @@ def test_there_are_as_many_blocks_as_expectations() -> None:
 
 
 @pytest.mark.parametrize(
-    ("block", "lines"), list(zip(BLOCKS, EXPECTED, strict=False)), ids=["client", "bridge", "compression", "server"]
+    ("block", "lines"),
+    list(zip(BLOCKS, EXPECTED, strict=False)),
+    ids=["client", "bridge", "compression", "server", "blocking"],
 )
 def test_block(block: str, lines: list[str], tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")

@@ -15,7 +15,7 @@ use super::{
     deflate::{DeflateConfig, Deflater, Inflater, Negotiated},
     error::ProtocolError,
     frame::MAX_CONTROL,
-    mask::{apply_mask, copy_masked},
+    mask::{copy_masked, copy_masked_to},
 };
 
 const FIN: u8 = 0x80;
@@ -175,10 +175,7 @@ impl IncomingPayload<'_> {
     /// Writes the payload to `out`, which has its length.
     pub fn copy_to(&self, out: &mut [u8]) {
         let (bytes, key) = self.parts();
-        out.copy_from_slice(bytes);
-        if key != [0; 4] {
-            apply_mask(out, key, 0);
-        }
+        copy_masked_to(bytes, key, out);
     }
 
     fn unmasked(&self) -> Vec<u8> {
@@ -464,8 +461,7 @@ impl FrameWriter {
         self.deflater = Some(deflate.agreed(self.role).deflater(self.role));
     }
 
-    /// Appends a frame, on a client masked with `key` or a random one. The caller keeps the order of fragments. `None`: zlib has no
-    /// memory in the middle of a message.
+    /// Appends a frame. See [`prepare`](Self::prepare).
     pub fn frame(
         &mut self,
         opcode: u8,
@@ -474,6 +470,22 @@ impl FrameWriter {
         key: Option<[u8; 4]>,
         out: &mut Vec<u8>,
     ) -> Option<()> {
+        let frame = self.prepare(opcode, payload, fin, key)?;
+        out.reserve_exact(frame.len());
+        out.extend_from_slice(frame.head());
+        copy_masked(&frame.payload, frame.key, out);
+        Some(())
+    }
+
+    /// A frame to be written once, to where there is room for it; on a client masked with `key` or a random one. The caller
+    /// keeps the order of fragments. `None`: zlib has no memory in the middle of a message.
+    pub fn prepare<'a>(
+        &mut self,
+        opcode: u8,
+        payload: &'a [u8],
+        fin: bool,
+        key: Option<[u8; 4]>,
+    ) -> Option<OutgoingFrame<'a>> {
         let mut first = opcode & 0xf | if fin { FIN } else { 0 };
         let mut payload = Cow::Borrowed(payload);
         if let Some(deflater) = &mut self.deflater {
@@ -489,27 +501,63 @@ impl FrameWriter {
             }
         }
         let masked = if self.role == Role::Client { MASKED } else { 0 };
-        let length = payload.len();
-        out.reserve_exact(length + 14);
+        let mut frame = OutgoingFrame { head: [0; MAX_HEAD], head_size: 0, key: [0; 4], payload };
+        let length = frame.payload.len();
         match u16::try_from(length) {
-            Ok(short @ 0..126) => out.extend_from_slice(&[first, masked | short as u8]),
+            Ok(short @ 0..126) => frame.push(&[first, masked | short as u8]),
             Ok(length) => {
-                out.extend_from_slice(&[first, masked | LENGTH_16]);
-                out.extend_from_slice(&length.to_be_bytes());
+                frame.push(&[first, masked | LENGTH_16]);
+                frame.push(&length.to_be_bytes());
             }
             Err(_) => {
-                out.extend_from_slice(&[first, masked | LENGTH_64]);
-                out.extend_from_slice(&(length as u64).to_be_bytes());
+                frame.push(&[first, masked | LENGTH_64]);
+                frame.push(&(length as u64).to_be_bytes());
             }
         }
         if self.role == Role::Client {
-            let key = key.unwrap_or_else(|| rand::rng().next_u32().to_ne_bytes());
-            out.extend_from_slice(&key);
-            copy_masked(&payload, key, out);
-        } else {
-            out.extend_from_slice(&payload);
+            frame.key = key.unwrap_or_else(|| rand::rng().next_u32().to_ne_bytes());
+            let key = frame.key;
+            frame.push(&key);
         }
-        Some(())
+        Some(frame)
+    }
+}
+
+/// The longest header: two bytes, a length of eight and a key.
+const MAX_HEAD: usize = 14;
+
+/// A frame that is ready to be written.
+#[derive(Debug)]
+pub struct OutgoingFrame<'a> {
+    head: [u8; MAX_HEAD],
+    head_size: usize,
+    key: [u8; 4],
+    payload: Cow<'a, [u8]>,
+}
+
+impl OutgoingFrame<'_> {
+    /// Bytes of the frame.
+    #[expect(clippy::len_without_is_empty, reason = "no frame is empty")]
+    pub fn len(&self) -> usize {
+        self.head_size + self.payload.len()
+    }
+
+    /// Writes the frame to `out`, which has its length.
+    pub fn copy_to(&self, out: &mut [u8]) {
+        let Some((head, payload)) = out.split_at_mut_checked(self.head_size) else { return };
+        head.copy_from_slice(self.head());
+        copy_masked_to(&self.payload, self.key, payload);
+    }
+
+    fn head(&self) -> &[u8] {
+        self.head.get(..self.head_size).unwrap_or_default()
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        if let Some(room) = self.head.get_mut(self.head_size..self.head_size + bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.head_size += bytes.len();
+        }
     }
 }
 

@@ -35,6 +35,16 @@ pub(super) fn copy_masked_from(src: &[u8], key: [u8; 4], offset: usize, out: &mu
     }
 }
 
+/// Writes `src` to `out`, which is as long, masked with `key`; a key of zeros leaves it as it is.
+pub fn copy_masked_to(src: &[u8], key: [u8; 4], out: &mut [u8]) {
+    for (block, room) in src.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+        room.copy_from_slice(block);
+        if key != [0; 4] {
+            apply_mask(room, key, 0);
+        }
+    }
+}
+
 /// The key as seen from `offset` bytes into the payload.
 fn rotated(key: [u8; 4], offset: usize) -> [u8; 4] {
     let shift = 8 * (offset % 4) as u32;
@@ -84,6 +94,11 @@ mod tests {
                 assert_eq!(out[0], 9);
                 assert_eq!(out[1..], reference(&data, offset), "{size} {offset}");
             }
+            let mut out = vec![0; size];
+            copy_masked_to(&data, KEY, &mut out);
+            assert_eq!(out, reference(&data, 0), "{size}");
+            copy_masked_to(&data, [0; 4], &mut out);
+            assert_eq!(out, data, "{size}");
         }
     }
 }

@@ -20,7 +20,9 @@ mod zlib;
 pub use close::{CloseFrame, MAX_REASON, may_be_sent};
 pub use deflate::{DeflateConfig, DeflateConfigError, Negotiated};
 pub use error::{ProtocolError, SendError};
-pub use frames::{FrameDeflate, FrameFault, FrameLimits, FrameReader, FrameWriter, IncomingFrame, IncomingPayload};
+pub use frames::{
+    FrameDeflate, FrameFault, FrameLimits, FrameReader, FrameWriter, IncomingFrame, IncomingPayload, OutgoingFrame,
+};
 pub use mask::{apply_mask, copy_masked};
 pub use message::{Kind, Message, Payload, Text};
 pub use raw::{RawHead, RawReader, raw_frame};

@@ -18,12 +18,7 @@ type Fault = (String, Option<u64>, Option<usize>, Option<usize>);
 struct Codec {
     reader: FrameReader,
     writer: FrameWriter,
-    /// Room for the frame that is written, kept while it is small.
-    out: Vec<u8>,
 }
-
-/// Room that is kept from one frame to the next.
-const KEPT: usize = 4 * 1024;
 
 /// Takes a stream of bytes apart into frames, and makes bytes of frames.
 #[pyclass(frozen, name = "Frames", module = "voxwire._core")]
@@ -37,7 +32,7 @@ impl PyFrames {
         let role = if client { Role::Client } else { Role::Server };
         let limits = FrameLimits { message: max_message, fragment: max_fragment };
         let (reader, writer) = (FrameReader::new(role, limits), FrameWriter::new(role));
-        Self(Mutex::new(Codec { reader, writer, out: Vec::new() }))
+        Self(Mutex::new(Codec { reader, writer }))
     }
 
     #[pyo3(signature = (*, remote_no_context_takeover, local_no_context_takeover, remote_max_window_bits, local_max_window_bits, level, mem_level, threshold))]
@@ -152,16 +147,13 @@ impl PyFrames {
         key: Option<[u8; 4]>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let mut codec = self.lock();
-        let Codec { writer, out, .. } = &mut *codec;
-        out.clear();
-        if writer.frame(opcode, payload, fin, key, out).is_none() {
+        let Some(frame) = codec.writer.prepare(opcode, payload, fin, key) else {
             return Err(PyMemoryError::new_err("no memory to compress a fragment with"));
-        }
-        let bytes = PyBytes::new(py, out);
-        if out.capacity() > KEPT {
-            *out = Vec::new();
-        }
-        Ok(bytes)
+        };
+        PyBytes::new_with(py, frame.len(), |out| {
+            frame.copy_to(out);
+            Ok(())
+        })
     }
 }
 

@@ -207,7 +207,7 @@ class Protocol:
         self._stream.feed_data(data)
         self._step()
 
-    def receive_frames(self, data: bytes | bytearray) -> list[Received]:
+    def receive_frames(self, data: BytesLike) -> list[Received]:
         """Take bytes of an open connection and answer the frames at once, instead of as events."""
         if self._eof:
             self._check_not_ended()

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import threading
 import time
 import traceback
 import uuid
@@ -41,8 +42,12 @@ Marks = int | tuple[int | None, int | None] | None
 _TEXT, _BINARY, _PONG = 1, 2, 10
 
 
-class Connection(asyncio.Protocol):
-    """A WebSocket connection. Use `ClientConnection` or `ServerConnection`."""
+class Connection(asyncio.Protocol, asyncio.BufferedProtocol):
+    """A WebSocket connection. Use `ClientConnection` or `ServerConnection`.
+
+    asyncio's loop reads into a buffer of ours (`get_buffer`): for `data_received` it would ask the system for 256 KiB with
+    every read, and give back what was not used. uvloop, which has a buffer of its own, calls `data_received`.
+    """
 
     _direct: ClassVar[bool] = True
     """Messages go between the core and the application without the methods that a subclass may override."""
@@ -50,7 +55,8 @@ class Connection(asyncio.Protocol):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Note whether a subclass depends on the inside."""
         super().__init_subclass__(**kwargs)
-        cls._direct = not overrides(cls, "process_event send_context send_data drain acknowledge_pings")
+        inside = "process_event send_context send_data drain acknowledge_pings data_received"
+        cls._direct = not overrides(cls, inside)
 
     def __init__(
         self,
@@ -84,6 +90,7 @@ class Connection(asyncio.Protocol):
         self.loop = asyncio.get_running_loop()
         self.latency: float = 0.0
         self.transport: asyncio.Transport
+        self._room = room_to_read()
         self.recv_messages = Assembler(self.max_queue_high, self.max_queue_low)
         self.connection_lost_waiter: asyncio.Future[None] = self.loop.create_future()
         self.connection_exc: BaseException | None = None
@@ -514,6 +521,23 @@ class Connection(asyncio.Protocol):
             for event in events:
                 self.process_event(event)
             return
+        self._receive(data)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Answer where the loop puts bytes of the peer."""
+        del sizehint
+        return self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take bytes of the peer that were put there."""
+        data = self._room[:nbytes]
+        if self.protocol._opening is not None or not self._shortcut:
+            self.data_received(bytes(data))
+        else:
+            self._receive(data)
+
+    def _receive(self, data: bytes | memoryview) -> None:
+        protocol = self.protocol
         frames = protocol.receive_frames(data)
         if protocol.writes or protocol._state is not OPEN:
             self._reply()
@@ -633,9 +657,21 @@ def broadcast(
         raise ExceptionGroup(what, failures)
 
 
+_rooms = threading.local()
+_ROOM = 256 * 1024
+
+
+def room_to_read() -> memoryview:
+    """Answer the buffer of this thread's loop: what is read is taken apart before anything else is read."""
+    room: memoryview | None = getattr(_rooms, "room", None)
+    if room is None:
+        room = _rooms.room = memoryview(bytearray(_ROOM))
+    return room
+
+
 def overrides(cls: type, names: str) -> bool:
-    """Say whether a class, or a base of it that is not ours, has methods of these names."""
-    theirs = [base for base in cls.__mro__ if not base.__module__.startswith("voxwire.compat.")]
+    """Say whether a class, or a base of it that is neither ours nor asyncio's, has methods of these names."""
+    theirs = [base for base in cls.__mro__ if not base.__module__.startswith(("voxwire.compat.", "asyncio."))]
     return any(name in vars(base) for base in theirs for name in names.split())
 
 

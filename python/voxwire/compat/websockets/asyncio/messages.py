@@ -46,7 +46,7 @@ class SimpleQueue(Generic[T]):
 
     def extend(self, items: Iterable[T]) -> None:
         """Add items."""
-        self.queue.extend(items)
+        self.queue += items
         waiter = self.get_waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
@@ -142,15 +142,25 @@ class Assembler:
             raise ConcurrencyError(TAKING)
         frames = self.frames
         if not frames.queue:
+            # What `SimpleQueue.filled` does, without a coroutine more: nearly every message is waited for.
+            if self.closed:
+                raise EOFError(ENDED)
             self.get_in_progress = True
+            waiter = frames.get_waiter = frames.loop.create_future()
             try:
-                await frames.filled(not self.closed)
+                await waiter
             finally:
                 self.get_in_progress = False
+                frames.get_waiter = None
+                if not waiter.done():
+                    waiter.cancel()
         opcode, data, fin = frames.queue.popleft()
         if self.paused:
             self.maybe_resume()
-        data = bytes(data) if fin else await self._rest(opcode, data)
+        if not fin:
+            data = await self._rest(opcode, data)
+        elif type(data) is not bytes:
+            data = bytes(data)
         if decode or (decode is None and opcode == _TEXT):
             return data.decode()
         return data

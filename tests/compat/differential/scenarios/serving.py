@@ -10,6 +10,7 @@ from typing import Any
 
 from support import frames
 from support.http import plain as plain_request
+from support.raw import RawPeer
 
 from differential.trial import Trial, debugged, scenario
 
@@ -334,16 +335,18 @@ async def the_handler_closes(t: Trial) -> None:
 
 @scenario
 async def the_handler_meets_the_end(t: Trial) -> None:
+    handled = asyncio.Semaphore(0)
+
     async def handler(ws: Any) -> None:
         await t.outcome("recv", ws.recv())
         await t.outcome("send", ws.send("late"))
         t.look(ws)
+        handled.release()
 
     async with t.serving(handler) as server:
-        await t.visit(server.url, lambda peer: peer.finish(4000, "bye"))
-        await t.visit(server.url, lambda peer: peer.hang_up())
-        await t.visit(server.url, lambda peer: peer.reset())
-        await asyncio.sleep(0.05)
+        for script in (lambda peer: peer.finish(4000, "bye"), RawPeer.hang_up, RawPeer.reset):
+            await t.visit(server.url, script)
+            await handled.acquire()  # a visitor may be gone before the handler has noted anything
 
 
 @scenario

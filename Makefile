@@ -11,6 +11,8 @@ MIN_PYTHON := 3.11
 MIN_RUST := 1.95
 # Of `make fuzz`, for each target, and of `make soak`.
 MINUTES ?= 10
+# Of `make exits`.
+COUNT ?= 100
 # Test processes at once: tests wait more than they compute.
 JOBS ?= 3
 # The native programs of the benchmarks, where benches/native.py builds them, too.
@@ -20,7 +22,7 @@ NATIVE_TARGET := $(or $(CARGO_TARGET_DIR),target)/benches
 export PATH := $(PATH):$(CURDIR)/$(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: audit autobahn compat compat-client compat-packages coverage faults fuzz peers help instructions reproducible soak toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python bench-peers bench-abi3 clean
+.PHONY: audit autobahn compat compat-client compat-packages coverage exits faults fuzz peers help instructions interleavings reproducible sanitize soak toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python bench-peers bench-abi3 clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -64,6 +66,7 @@ types: develop ## mypy --strict, pyright, and the stub against the compiled modu
 
 rust-test: $(VENV)/.ready ## the tests of the Rust layers
 	cargo test --quiet --locked --features net
+	$(MAKE) --no-print-directory interleavings
 	cargo test --quiet --locked --release --manifest-path $(NATIVE) --target-dir $(NATIVE_TARGET)
 
 python-test: develop ## the tests of the package, over asyncio and uvloop
@@ -88,6 +91,15 @@ compat-client: develop ## the same for websocket-client
 
 faults: develop ## floods of every kind: what they cost in memory, what others notice; ARGS="--quick", a name, --side, --loop
 	cd tests && PYTHONPATH=python $(CURDIR)/$(PY) -m floods $(ARGS)
+
+exits: develop ## interpreters that end under traffic: exit codes, stderr, recordings; COUNT=100
+	PYTHONPATH=tests/python $(PY) -m support.exits $(COUNT)
+
+interleavings: ## the hand-off queue and the back-pressure flags under every interleaving (loom)
+	cargo test --quiet --locked --manifest-path tests/interleavings/Cargo.toml --target-dir $(or $(CARGO_TARGET_DIR),target)/interleavings
+
+sanitize: develop ## the Rust tests under ThreadSanitizer and AddressSanitizer, the extension under AddressSanitizer; ARGS="thread"
+	sh tools/sanitize.sh $(ARGS)
 
 fuzz: $(VENV)/.ready ## fuzz the sans-IO layers; MINUTES=10 for each target, TARGET=frames for one
 	MINUTES=$(MINUTES) TARGET=$(TARGET) sh tools/fuzz.sh

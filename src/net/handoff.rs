@@ -29,9 +29,10 @@ impl<T> Handoff<T> {
 
     /// Takes all that is there. `clear` makes the handle unset.
     pub fn take(&self, clear: impl FnOnce()) -> Vec<T> {
-        // In this order: what is posted from now on sets the handle again.
+        // In this order: what is posted from now on sets the handle again. A swap, so that all that happens to the flag is one
+        // chain, in which each sees the one before.
         clear();
-        self.dirty.store(false, Ordering::Release);
+        self.dirty.swap(false, Ordering::AcqRel);
         self.lock(std::mem::take)
     }
 

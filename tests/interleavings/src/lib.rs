@@ -14,33 +14,39 @@ mod sync {
 
 #[cfg(test)]
 mod tests {
-    use loom::sync::{Arc, Condvar, Mutex};
+    use loom::sync::atomic::{AtomicBool, Ordering};
+    use loom::sync::{Arc, Notify};
     use loom::thread;
 
     use super::handoff::Handoff;
     use super::pressure::Pressure;
 
     /// A handle that stays readable until it is cleared, as an eventfd does.
-    #[derive(Default)]
     struct Wake {
-        set: Mutex<bool>,
-        changed: Condvar,
+        set: AtomicBool,
+        changed: Notify,
     }
 
+    impl Default for Wake {
+        fn default() -> Self {
+            Self { set: AtomicBool::new(false), changed: Notify::new() }
+        }
+    }
+
+    // Writes read the newest value, as system calls do.
     impl Wake {
         fn set(&self) {
-            *self.set.lock().unwrap() = true;
-            self.changed.notify_one();
+            self.set.swap(true, Ordering::AcqRel);
+            self.changed.notify();
         }
 
         fn clear(&self) {
-            *self.set.lock().unwrap() = false;
+            self.set.swap(false, Ordering::AcqRel);
         }
 
         fn wait(&self) {
-            let mut set = self.set.lock().unwrap();
-            while !*set {
-                set = self.changed.wait(set).unwrap();
+            while !self.set.fetch_or(false, Ordering::AcqRel) {
+                self.changed.wait();
             }
         }
     }
@@ -73,8 +79,15 @@ mod tests {
         handled
     }
 
+    /// Every interleaving in which at most three times a thread has to stop where it could go on.
+    fn bounded(model: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(model);
+    }
+
     fn handed_off(senders: usize, each: usize, budget: usize) {
-        loom::model(move || {
+        bounded(move || {
             let queue = Arc::new(Queue::default());
             let threads: Vec<_> = (0..senders)
                 .map(|sender| {
@@ -148,7 +161,7 @@ mod tests {
     /// Two threads handle messages (a recv and a handler's task) and the reader charges.
     #[test]
     fn reading_goes_on_whoever_handles_the_last() {
-        loom::model(|| {
+        bounded(|| {
             let (pressure, wake) = (Arc::new(Pressure::new(4)), Arc::new(Wake::default()));
             pressure.charge(4, || unreachable!("it is not over the limit"));
             let threads: Vec<_> = (0..2)

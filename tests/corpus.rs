@@ -39,3 +39,13 @@ fn deflate() {
 fn media() {
     replay("media", bodies::media::run);
 }
+
+#[test]
+fn wire_frames() {
+    replay("wire_frames", bodies::wire_frames::run);
+}
+
+#[test]
+fn codecs() {
+    replay("codecs", bodies::codecs::run);
+}

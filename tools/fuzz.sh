@@ -4,7 +4,7 @@
 # takes what is worth keeping of that into the committed corpus.
 set -eu
 cd "$(dirname "$0")/.."
-targets=${TARGET:-frames handshake deflate media}
+targets=${TARGET:-frames wire_frames handshake deflate media codecs}
 tools=$PWD/target/tools
 PATH=$tools/bin:$PATH
 export PATH

@@ -1,6 +1,7 @@
 //! What each fuzz target does with one input. Also run by `tests/corpus.rs` over the committed inputs, so nothing
 //! here knows the fuzzer.
 
+pub mod codecs;
 pub mod deflate;
 pub mod frames;
 pub mod handshake;
@@ -11,3 +12,4 @@ pub mod memory;
 pub mod sound;
 #[path = "../../tests/support/wire.rs"]
 pub mod wire;
+pub mod wire_frames;

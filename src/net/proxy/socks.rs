@@ -278,6 +278,8 @@ fn refused_v4(code: u8) -> SocksError {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     type Credentials = Option<(Vec<u8>, Vec<u8>)>;
@@ -381,6 +383,42 @@ mod tests {
         let long = Host::Name("x".repeat(256));
         for version in [SocksVersion::V4a, SocksVersion::V5h] {
             assert_eq!(Socks::new(version, &long, 1, None).unwrap_err(), SocksError::Name(256));
+        }
+    }
+
+    proptest! {
+        /// Whatever a proxy answers, in whatever pieces: no panic, the same end, and nothing is kept that could grow.
+        #[test]
+        fn any_answer_does_no_harm_however_it_is_cut(
+            version in prop::sample::select(vec![SocksVersion::V4, SocksVersion::V4a, SocksVersion::V5, SocksVersion::V5h]),
+            password: bool,
+            start in prop::sample::select(vec![&b""[..], b"\x05\x00", b"\x05\x02", b"\x05\x02\x01\x00", b"\x05\x00\x05\x00\x00\x03", b"\x00\x5a"]),
+            rest in prop::collection::vec(any::<u8>(), 0..300),
+            cut in 1_usize..40,
+        ) {
+            let bytes = [start, &rest].concat();
+            let host = if version == SocksVersion::V4 { Host::Ip([127, 0, 0, 1].into()) } else { name() };
+            let credentials = (password && !matches!(version, SocksVersion::V4 | SocksVersion::V4a)).then(login);
+            let end = |size: usize| {
+                let (mut socks, _) = Socks::new(version, &host, 80, credentials.as_ref()).unwrap();
+                let mut sent = Vec::new();
+                for piece in bytes.chunks(size) {
+                    match socks.feed(piece) {
+                        Ok(SocksReply::More) => {}
+                        Ok(SocksReply::Send(bytes)) => sent.push(bytes),
+                        Ok(SocksReply::Open) => return (sent, None),
+                        Err(error) => return (sent, Some(error)),
+                    }
+                    // The longest answer has a name of 255 bytes.
+                    assert!(socks.received.len() <= 4 + 1 + 255 + 2);
+                }
+                (sent, Some(socks.eof()))
+            };
+            // What comes behind an answer is seen where it comes with it.
+            let pieces = end(cut);
+            if !matches!(pieces.1, Some(SocksError::Early(_))) {
+                prop_assert_eq!(end(1), pieces);
+            }
         }
     }
 }

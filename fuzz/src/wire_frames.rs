@@ -97,7 +97,7 @@ fn write(role: Role, frames: &[Frame]) {
     let mut writer = FrameWriter::new(other);
     let mut sent = Vec::new();
     for (opcode, fin, payload) in frames {
-        assert!(writer.frame(*opcode, payload, *fin, &mut sent).is_some());
+        assert!(writer.frame(*opcode, payload, *fin, None, &mut sent).is_some());
     }
     let (again, fault) = read(role, FrameLimits::default(), None, &[&sent]);
     assert_eq!((again.as_slice(), fault), (frames, None));

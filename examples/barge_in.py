@@ -80,6 +80,7 @@ async def talkative_agent(ws: WebSocket, done: asyncio.Event) -> None:
             voice.write(pcm[number * third : number * third + third])
             await voice.drain()  # sent, well before it is heard
             ws.send(json.dumps({"event": "mark", "mark": {"name": name}}))
+            await asyncio.sleep(0.2)  # the next sentence is made; the mark goes behind what has come when it is handled
         await done.wait()
 
 

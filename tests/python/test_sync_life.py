@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from support import frames
 from support.blocking import echo, quiet
-from support.raw import RawPeer, RawServer
+from support.raw import PATIENCE, RawPeer, RawServer
 from support.tls import Certificates
 
 from voxwire import (
@@ -509,15 +509,21 @@ def run(source: str, script: Callable[[RawPeer], object] = quiet) -> str:
 def test_ctrl_c_ends_a_wait_at_once(waiting: str, after: str) -> None:
     source = f"""
 ws = connect(sys.argv[1], compression=False)
-say("waiting")
 try:
+    say("waiting")
     {waiting}
 except KeyboardInterrupt:
     say("interrupted", ws.readyState)
     os._exit(0)
 """
 
-    with RawServer(quiet) as server, child(source, server.url) as process:
+    over = threading.Event()
+
+    def deaf(peer: RawPeer) -> None:
+        peer.accept()
+        over.wait(PATIENCE)
+
+    with RawServer(deaf) as server, child(source, server.url) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "waiting\n"
         time.sleep(0.2)
@@ -526,7 +532,7 @@ except KeyboardInterrupt:
         assert process.stdout.readline() == f"interrupted {after}\n"
         assert time.monotonic() - began < 5
         assert process.wait(20) == 0
-        server.hang_up()
+        over.set()
 
 
 def test_ctrl_c_ends_an_attempt_to_connect() -> None:

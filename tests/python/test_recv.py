@@ -1,15 +1,19 @@
 """Messages without handlers: recv, iteration, cancelling, back-pressure; and the change to handlers."""
 
 import asyncio
+import contextlib
+import ssl
 import threading
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from support import frames
 from support.pair import pair
 from support.raw import RawPeer, RawServer
+from support.tls import Certificates
 
 import voxwire
-from voxwire import WebSocket
+from voxwire import ConnectionClosed, WebSocket, WebSocketParameters
 from voxwire import WebSocketEvents as E
 
 
@@ -228,3 +232,30 @@ async def test_async_handlers_bound_what_is_read() -> None:
             ws.onmessage = slow
             await done.wait()
     assert most < 60  # 10 fit into the buffer; one read may bring some more
+
+
+async def test_what_came_before_the_end_of_a_tls_stream_is_received(certificates: Certificates) -> None:
+    """However full the application is when the end is seen, and without a close frame."""
+    paused = threading.Event()
+
+    def script(peer: RawPeer) -> None:
+        peer.accept()
+        peer.text("x" * 2000)
+        paused.wait(15)
+        peer.write(b"".join(frames.build(frames.TEXT, str(number).encode()) for number in range(200)))
+        peer.sock.settimeout(0.1)
+        with contextlib.suppress(OSError):
+            cast("ssl.SSLSocket", peer.sock).unwrap()  # sends close_notify; the answer is not waited for
+
+    parameters: WebSocketParameters = {"tls": certificates.client_context(), "receive_buffer": 1000, "media": False}
+    with RawServer(script, certificates.server_context()) as server:
+        ws = WebSocket(server.url, **parameters)
+        await ws.wait_open()
+        await asyncio.sleep(0.1)
+        paused.set()
+        await asyncio.sleep(0.3)
+        assert await ws.recv() == "x" * 2000
+        assert [await ws.recv() for _ in range(200)] == [str(number) for number in range(200)]
+        with pytest.raises(ConnectionClosed):
+            await ws.recv()
+        await ws.wait_closed()

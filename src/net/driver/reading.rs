@@ -74,7 +74,13 @@ impl Reading {
         if !self.inlet.left.is_empty() {
             let mut left = std::mem::take(&mut self.inlet.left);
             self.receive(&mut left)?;
-            return Poll::Ready(Ok(true));
+            // The end of a TLS stream may have been seen behind it.
+            let over = self.tls && self.inlet.left.is_empty();
+            return Poll::Ready(if over {
+                SCRATCH.with_borrow_mut(|[_, plain]| self.take_into(&mut [], plain))
+            } else {
+                Ok(true)
+            });
         }
         SCRATCH.with_borrow_mut(|[scratch, plain]| {
             for _ in 0..READS_PER_TURN {
@@ -121,6 +127,8 @@ impl Reading {
             match connection.with_open(|io| io.decrypt(&mut cipher, plain)) {
                 Some(Ok(Decrypted::Bytes(0))) => return Ok(true),
                 Some(Ok(Decrypted::Bytes(n))) => self.receive(&mut plain[..n])?,
+                // What came before the end is taken first.
+                Some(Ok(Decrypted::End)) if !self.inlet.left.is_empty() => return Ok(true),
                 Some(Ok(Decrypted::End)) | None => return Ok(false),
                 Some(Err(error)) => return Err(ReadError::Io(error)),
             }

@@ -24,8 +24,8 @@ from .instructions_child import CASES
 from .native import ROOT
 
 BOUNDS = Path(__file__).with_suffix(".json")
-MARGIN = 1.08
-"""Times what was measured, when bounds are written."""
+MARGIN = 1.12
+"""Times what was measured, when bounds are written: how many messages a read brings differs from run to run."""
 MESSAGES = 1000
 SIZE = 160
 _PARTS = {"_core": "core", "python": "interpreter"}

@@ -22,7 +22,7 @@ NATIVE_TARGET := $(or $(CARGO_TARGET_DIR),target)/benches
 export PATH := $(PATH):$(CURDIR)/$(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: audit autobahn compat compat-client compat-packages coverage exits faults fuzz peers help instructions interleavings reproducible sanitize soak toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python bench-peers bench-abi3 clean
+.PHONY: audit autobahn compat compat-client compat-packages coverage drivers exits faults fuzz peers help instructions interleavings reproducible sanitize soak toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python bench-peers bench-abi3 clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -71,6 +71,9 @@ rust-test: $(VENV)/.ready ## the tests of the Rust layers
 
 python-test: develop ## the tests of the package, over asyncio and uvloop
 	$(PY) -m pytest -n $(JOBS) --dist loadfile
+
+drivers: develop ## the tests of the package once more, with all connections read by tokio's threads
+	VOXWIRE_DRIVER=tokio $(PY) -m pytest tests/python
 
 peers: ## install the browsers, servers and proxies that tests/peers runs against (Debian, root)
 	tools/install_peers.sh

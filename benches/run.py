@@ -1,6 +1,6 @@
 """The command: `python -m benches.run [--quick | --full] [--no-pin] [--json FILE] [case …]`.
 
-`soak`, which takes minutes, only when it is named: `python -m benches.run --minutes 10 --calls 200 soak`.
+`drivers`, which needs picows, and `soak`, which takes minutes, only when they are named: `python -m benches.run --minutes 10 --calls 200 soak`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from .options import Options
 CASES = ("roundtrip", "oneway", "bridge", "conference", "pace", "flood", "memory", "audio")
 # Where the case has another name than its module.
 MODULES = {"audio": "functions"}
-NAMED = (*CASES, "soak")
+NAMED = (*CASES, "drivers", "soak")
 
 
 def main() -> None:
     """Runs the cases and prints their tables as Markdown."""
     parser = argparse.ArgumentParser(prog="python -m benches.run", description="Benchmarks of voxwire (Linux only).")
-    parser.add_argument("cases", nargs="*", metavar="case", help=f"{', '.join(NAMED)}; default: all but soak")
+    parser.add_argument(
+        "cases", nargs="*", metavar="case", help=f"{', '.join(NAMED)}; default: all but drivers and soak"
+    )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--quick", action="store_true", help="tiny sizes, seconds in all: does it work?")
     length.add_argument("--full", action="store_true", help="bridge: also find where each breaks (many minutes)")

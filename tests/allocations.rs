@@ -10,7 +10,8 @@ use voxwire::media::mixer::Mixer;
 use voxwire::media::opus;
 use voxwire::media::resample::Resampler;
 use voxwire::proto::{
-    CloseFrame, DeflateConfig, FrameLimits, FrameReader, FrameWriter, Limits, Negotiated, Receiver, Role, Sender,
+    CloseFrame, DeflateConfig, FrameLimits, FrameReader, FrameWriter, Limits, Negotiated, Payload, Receiver, Role,
+    Sender, Text,
     handshake::{ClientRequest, HandshakeLimits, RequestParser, ResponseParser},
 };
 use voxwire::session::inbound::{self, Port};
@@ -37,10 +38,12 @@ impl Drain {
 }
 
 impl Port for Drain {
-    fn text(&mut self, _: String) {
+    fn text(&mut self, text: Text<'_>) {
+        drop(text.into_string());
         self.messages += 1;
     }
-    fn binary(&mut self, _: Vec<u8>) {
+    fn binary(&mut self, data: Payload<'_>) {
+        drop(data.into_vec());
         self.messages += 1;
     }
     fn ping(&mut self, _: &[u8]) {}

@@ -29,6 +29,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.fixturenames.append("loop_name")
     if "loop_name" in metafunc.fixturenames:
         metafunc.parametrize("loop_name", getattr(metafunc.module, "ON_LOOPS", list(LOOPS)))
+    drivers = getattr(metafunc.module, "ON_DRIVERS", None)
+    if drivers is not None:
+        metafunc.fixturenames.append("driver")
+        metafunc.parametrize("driver", drivers, indirect=True)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -48,6 +52,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if expected is None:
         assert not errors
     return True
+
+
+@pytest.fixture
+def driver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Who reads the connections of this test, where its module names `ON_DRIVERS`."""
+    name = str(request.param)
+    monkeypatch.setenv("VOXWIRE_DRIVER", name)
+    return name
 
 
 @pytest.fixture

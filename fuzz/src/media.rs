@@ -18,7 +18,7 @@ use voxwire::{
         silence::SilenceConfig,
         stream::{Stream, StreamConfig, StreamEvent},
     },
-    proto::{CloseFrame, Limits, Receiver, Role, Sender},
+    proto::{CloseFrame, Limits, Payload, Receiver, Role, Sender, Text},
     session::{Applied, MediaRefusal, OutStream, Output, Stereo, Streams, StreamsConfig, inbound},
 };
 
@@ -297,10 +297,10 @@ impl Driver {
 }
 
 impl inbound::Port for Driver {
-    fn text(&mut self, _: String) {
+    fn text(&mut self, _: Text<'_>) {
         self.texts += 1;
     }
-    fn binary(&mut self, _: Vec<u8>) {
+    fn binary(&mut self, _: Payload<'_>) {
         panic!("only texts are sent");
     }
     fn ping(&mut self, _: &[u8]) {

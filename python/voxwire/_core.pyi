@@ -4,12 +4,13 @@ Internal: people import `voxwire`. All methods are called on the thread of the l
 one says otherwise. Times are seconds, sizes bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, Self, TypeAlias, final
 
 from typing_extensions import Buffer, disjoint_base
 
 from .compression import Compression
+from .enums import WebSocketReadyState
 from .opus import OpusParameters
 from .voice import VoiceActivity
 
@@ -58,6 +59,9 @@ class ConnectionSink(Protocol):
         """Asked for by `request_drain`: all that was sent is with the operating system."""
 
     def on_pong(self, payload: bytes, /) -> None: ...
+    @property
+    def endpoint(self) -> Endpoint:
+        """Takes messages first; `on_message` hears of what that does not take."""
 
 class ListenerSink(Protocol):
     """What a listener reports to."""
@@ -214,11 +218,39 @@ class FrameSocket:
     def frame(first: int, data: str | Buffer, key: bytes | None) -> bytes:
         """The bytes of a frame, masked if there is a key (of four bytes)."""
 
+@disjoint_base
+class Endpoint:
+    """What a WebSocket derives from: what each message passes through, between the core and a handler, or `send` and the core.
+
+    It calls `_handled(handler, result, cost)` for what a handler returned that is not None, `_raised(error)`, and
+    `_write_soon()` when `write_held` is to be called after this turn of the loop. Made on the thread of its loop.
+    """
+
+    _state: WebSocketReadyState
+    _connection: Connection
+    _direct: tuple[Callable[[Any], object], Callable[..., object], Any] | None
+    """The MESSAGE handler, if there is exactly one and nothing waits for it: its callback, what calls that with an event in its
+    context, and the handler itself.
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
+    def send(self, data: str | Buffer) -> None:
+        """Send a message: `str` as text, bytes-like as binary. Returns at once; from any thread.
+
+        After `close` it is swallowed, as in the browser: only `bufferedAmount` grows. Raises InvalidState while
+        connecting, SendBufferFull over `send_buffer`, TypeError for anything else.
+        """
+
+def write_held() -> None:
+    """Writes what was sent on this thread and waits to be written together."""
+
 @final
 class LoopBridge:
-    """The event queue to one asyncio loop and its one wake handle."""
+    """The event queue to one asyncio loop and its one wake handle. With `reads_sockets` the loop reads connections without
+    media itself (`add_reader`, `remove_reader`), from their `on_open` on.
+    """
 
-    def __new__(cls) -> LoopBridge: ...
+    def __new__(cls, reads_sockets: bool) -> LoopBridge: ...
     def fileno(self) -> int: ...
     def drain(self) -> None:
         """Dispatches what is queued, under a budget of events and time; the handle stays readable if more is left."""
@@ -327,10 +359,6 @@ class Connection:
         message is appended to (for an accepted connection; another has it in its options). Raises OSError for it.
         """
 
-    def send_text(self, text: str) -> None:
-        """Any thread. Raises SendBufferFull. After close it only adds to `buffered_amount`."""
-
-    def send_binary(self, data: Buffer) -> None: ...
     def ping(self, payload: bytes) -> None:
         """Raises InvalidParameter for more than 125 bytes."""
 

@@ -5,6 +5,7 @@ The protocol lives in the core; `readyState` changes here, when the event that c
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
 from functools import partial
@@ -31,12 +32,12 @@ from .statistics import WebSocketStatistics
 from .waiters import Waiters
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
     from enum import StrEnum
     from pathlib import Path
 
     from .parameters import Settings
+    from .target import Handler
     from .websocket import WebSocket
 
 _log = logging.getLogger("voxwire")
@@ -61,9 +62,10 @@ class _Reports:
     on_route_ended: Callable[[int, str, _core.RouteFigures], None]
     on_drained: Callable[[], None]
     on_pong: Callable[[bytes], None]
+    endpoint: _core.Endpoint
 
 
-class Link(Hearing):
+class Link(Hearing, _core.Endpoint):
     """The inner side of a `WebSocket`: its state, its events, and who waits for them."""
 
     _names: ClassVar[type[StrEnum]] = WebSocketEvents
@@ -150,6 +152,7 @@ class Link(Hearing):
             cast("WebSocket", self)._on_route_ended,
             self._on_drained,
             self._pings.answered,
+            self,
         )
 
     def _begin(self) -> None:
@@ -187,6 +190,9 @@ class Link(Hearing):
         self._waiters.wake()
         self._dispatch(OpenEvent(cast("WebSocket", self), attempt))
 
+    # The core calls the one MESSAGE handler itself, if there is exactly one (`_direct`): then only what that returned comes
+    # here. Without one, or with several, the message does.
+
     def _on_message(self, data: str | bytes, cost: int) -> bool | None:
         if self._state is not OPEN:  # after close(): dropped, as in the browser
             return None
@@ -201,6 +207,16 @@ class Link(Hearing):
             self._warned = True
             self._note(logging.WARNING, "stops reading: nobody takes its messages (no MESSAGE handler, no recv)")
         return True
+
+    def _handled(self, handler: Handler, result: object, cost: int) -> bool:
+        """Say whether a message is still worked on: its handler returned a coroutine."""
+        if not asyncio.iscoroutine(result):
+            return False
+        return self._inbox.hold([self._start(MESSAGE, handler, result)], cost)
+
+    def _raised(self, error: BaseException) -> None:
+        """Tell of what the handler raised."""
+        self._report(MESSAGE, error)
 
     def _on_error(self, error: Exception) -> None:
         self._flush()
@@ -308,6 +324,15 @@ class Link(Hearing):
             self._inbox.wake()  # a recv() must learn that it gets nothing any more
             if len(self._inbox) and self._order[name]:
                 self._loop.call_soon(self._flush)
+            self._choose()
+
+    def _choose(self) -> None:
+        """Let the core call the handler when there is nothing to decide."""
+        handlers = self._order.get(MESSAGE, ())
+        if len(handlers) == 1 and not len(self._inbox):
+            self._direct = (handlers[0].callback, handlers[0].run, handlers[0])
+        else:
+            self._direct = None
 
     def _flush(self) -> None:
         """Give the messages that wait to the handlers, if there are any."""
@@ -322,6 +347,11 @@ class Link(Hearing):
                     inbox.give_back(cost)
                 else:
                     inbox.give_back_after(tasks, cost)
+        self._choose()
+
+    def _write_soon(self) -> None:
+        """Have what is sent in this turn of the loop written after it."""
+        self._loop.call_soon(_core.write_held)
 
     def _release(self, cost: int) -> None:
         self._connection.release(cost)

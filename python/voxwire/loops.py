@@ -27,6 +27,9 @@ EXIT_TIMEOUT = 2.0
 forks = 0
 """How many forks this process is away from the one that loaded the module."""
 
+DRIVER = "VOXWIRE_DRIVER"
+"""With the value `tokio` in this environment variable no loop reads sockets itself; for tests and measurements."""
+
 _lock = threading.Lock()
 _ends = False
 _bridges: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _core.LoopBridge] = weakref.WeakKeyDictionary()
@@ -52,7 +55,7 @@ def bridge_to(loop: asyncio.AbstractEventLoop) -> _core.LoopBridge:
             return bridge
         _see_that_it_ends()
         closed = [_bridges.pop(other) for other in list(_bridges) if other.is_closed()]
-        bridge = _core.LoopBridge()
+        bridge = _core.LoopBridge(os.environ.get(DRIVER) != "tokio")
         _bridges[loop] = bridge
     for leftover in closed:
         leftover.close()

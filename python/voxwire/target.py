@@ -20,7 +20,7 @@ Callback: TypeAlias = Callable[[Any], object]
 _E = TypeVar("_E")
 
 
-class _Handler:
+class Handler:
     """A callback and the context it runs in."""
 
     __slots__ = ("callback", "context", "removed", "run")
@@ -50,11 +50,9 @@ class EventTarget:
 
     def __init__(self) -> None:
         """Begin without handlers."""
-        self._singles: dict[str, _Handler] = {}
-        self._listeners: dict[str, list[_Handler]] = {}
-        self._order: dict[
-            str, tuple[_Handler, ...]
-        ] = {}  # what dispatch goes through: the on… handler, then the others
+        self._singles: dict[str, Handler] = {}
+        self._listeners: dict[str, list[Handler]] = {}
+        self._order: dict[str, tuple[Handler, ...]] = {}  # what dispatch goes through: the on… handler, then the others
         self._tasks: set[asyncio.Task[object]] | None = None  # most objects never have one
 
     def addEventListener(self, event: StrEnum | str, callback: Callback) -> None:
@@ -67,7 +65,7 @@ class EventTarget:
         _check_callable(name, callback)
         listeners = self._listeners.setdefault(name, [])
         if all(handler.callback != callback for handler in listeners):
-            listeners.append(_Handler(callback, fresh=self._fresh_context))
+            listeners.append(Handler(callback, fresh=self._fresh_context))
             self._arrange(name)
 
     def removeEventListener(self, event: StrEnum | str, callback: Callback | None = None) -> None:
@@ -98,7 +96,7 @@ class EventTarget:
         if old is not None:
             old.removed = True
         if callback is not None:
-            self._singles[name] = _Handler(callback, fresh=self._fresh_context)
+            self._singles[name] = Handler(callback, fresh=self._fresh_context)
         self._arrange(name)
 
     def _arrange(self, name: str) -> None:
@@ -124,7 +122,7 @@ class EventTarget:
                 tasks = [task] if tasks is None else [*tasks, task]
         return tasks
 
-    def _start(self, name: str, handler: _Handler, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
+    def _start(self, name: str, handler: Handler, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
         # A copy: tasks of one handler run side by side, and must not see each other's changes.
         task = asyncio.get_running_loop().create_task(work, context=handler.context.copy())
         self._tasks = tasks = self._tasks or set()

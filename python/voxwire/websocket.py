@@ -33,8 +33,6 @@ from .target import OnHandler
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from typing_extensions import Buffer
-
     from .statistics import WebSocketStatistics
 
 _NORMAL_ENDS = (1000, 1001, 1005)
@@ -143,21 +141,16 @@ class WebSocket(Link, MediaSource):
         where = "" if self._settings.privacy else f" {public(self._url)}"
         return f"<WebSocket {self._settings.identity} {self._state}{where}>"
 
-    # Sending and closing
+    # Sending and closing: `send` is the core's
 
-    def send(self, data: str | Buffer) -> None:
-        """Send a message: `str` as text, bytes-like as binary. Returns at once; from any thread.
-
-        After `close` it is swallowed, as in the browser: only `bufferedAmount` grows. Raises InvalidState while
-        connecting, SendBufferFull over `send_buffer`, TypeError for anything else.
-        """
-        if self._state is CONNECTING:
-            message = "the WebSocket is still connecting; send in the OPEN handler or after wait_open()"
-            raise InvalidState(message)
-        if isinstance(data, str):
-            self._connection.send_text(data)
-        else:
-            self._connection.send_binary(_bytes_like(data))
+    @staticmethod
+    def _bytes_like(data: Any) -> memoryview:
+        try:
+            view = memoryview(data)
+        except TypeError:
+            message = f"send() takes str or a bytes-like object, not {type(data).__name__}"
+            raise TypeError(message) from None
+        return view if view.c_contiguous else memoryview(view.tobytes())
 
     def close(self, code: int | None = None, reason: str = "") -> None:
         """Begin the close handshake; CLOSE tells when it is done. A second close is ignored.
@@ -347,12 +340,3 @@ class WebSocket(Link, MediaSource):
 
     def _default_encoding(self) -> str:
         return WebSocketAudioEncoding.PCM16_8KHZ
-
-
-def _bytes_like(data: Any) -> memoryview:
-    try:
-        view = memoryview(data)
-    except TypeError:
-        message = f"send() takes str or a bytes-like object, not {type(data).__name__}"
-        raise TypeError(message) from None
-    return view if view.c_contiguous else memoryview(view.tobytes())

@@ -25,7 +25,7 @@ use crate::proto::handshake::{Accepted, ClientRequest, HandshakeError, RequestEr
 use crate::proto::{Host, Role, Url};
 
 use super::connection::Connection;
-use super::driver::Ends;
+use super::driver::{Ends, Opened};
 use super::error::{Failure, Refused, Stage};
 use super::mailbox::{Closed, Mailbox, Notice};
 use super::options::Options;
@@ -86,7 +86,7 @@ impl Connection {
                 result = Box::pin(target.open(&task.options)) => result,
                 () = task.cancelled() => Err(Failure::Cancelled),
             };
-            match upgraded.map(|upgraded| task.opened(upgraded)) {
+            match upgraded.and_then(|upgraded| task.opened(upgraded)) {
                 Ok(ends) => task.run(ends).await,
                 Err(failure) if task.is_aborted() => {
                     drop(failure);
@@ -98,16 +98,15 @@ impl Connection {
         Ok(connection)
     }
 
-    fn opened(&self, upgraded: Upgraded) -> Ends {
+    fn opened(self: &Arc<Self>, upgraded: Upgraded) -> Result<Ends, Failure> {
         let Upgraded { socket, addresses, tls, accepted } = upgraded;
-        let (ends, io) = Ends::new(socket, tls, accepted.rest, accepted.deflate, self);
+        let opened = Opened::new(socket, tls, accepted.rest, accepted.deflate, self).map_err(Failure::Transport)?;
         let notice = Notice::Open {
             protocol: accepted.protocol.unwrap_or_default(),
             extensions: accepted.deflate.map(|agreed| agreed.to_string()).unwrap_or_default(),
             headers: accepted.headers,
         };
-        self.open(io, addresses, notice);
-        ends
+        Ok(self.open(opened, addresses, notice))
     }
 }
 

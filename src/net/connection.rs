@@ -1,13 +1,19 @@
 //! The shared handle on one connection: what any thread may ask of it. Its socket belongs to its task (`driver`).
 //!
-//! Locks, in the order in which they may nest: streams, legs of its routes, junction of a target, io of the target. The
-//! reader and the pacer lock streams, the pacer then the legs, a leg its junction, a junction the io of its target.
+//! Locks, in the order in which they may nest: reading, streams, legs of its routes, junction of a target, io of the target. The
+//! reader (the task, or the loop's thread) and the pacer lock streams, the pacer then the legs, a leg its junction, a junction the io of its target.
 //! Nothing is locked while waiting.
 
+mod looped;
 mod play;
 mod send;
+mod together;
 
+use looped::Looped;
+pub use looped::Turn;
 pub(super) use send::Delivery;
+pub(super) use together::LastWrite;
+pub use together::{LoopTurn, Sent, write_held};
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -21,10 +27,10 @@ use tokio::sync::{Notify, oneshot};
 use crate::proto::{CloseFrame, Role};
 use crate::session::Streams;
 
-use super::driver;
+use super::driver::{self, Reading};
 use super::error::Failure;
 use super::io::Io;
-use super::mailbox::{Closed, Mailbox, Notice};
+use super::mailbox::{Closed, Counted, Mailbox, Notice};
 use super::options::Options;
 use super::pacer::Slot;
 use super::pressure::Pressure;
@@ -39,9 +45,12 @@ pub struct Connection {
     id: u64,
     role: Role,
     pub(super) core: Arc<Core>,
-    mailbox: Arc<dyn Mailbox>,
+    mailbox: Arc<Counted>,
     pub(super) options: Options,
     phase: Mutex<Phase>,
+    /// How it is read, from open to the end.
+    reading: Mutex<Option<Box<Reading>>>,
+    looped: Looped,
     /// Wakes the task: something to write, reading may go on, or the end was asked for.
     pub(super) wake: Notify,
     cancelled: AtomicBool,
@@ -97,12 +106,15 @@ impl Connection {
         options: Options,
     ) -> std::io::Result<Arc<Self>> {
         let id = core.next_id();
+        let mailbox = Arc::new(Counted::new(mailbox));
         let connection = Arc::new(Self {
             id,
             role,
-            fanout: Fanout::new(id, Arc::clone(&mailbox)),
+            fanout: Fanout::new(id, Arc::<Counted>::clone(&mailbox)),
             mailbox,
             phase: Mutex::new(Phase::Connecting { media: Vec::new(), bytes: 0, close: None }),
+            reading: Mutex::default(),
+            looped: Looped::default(),
             wake: Notify::new(),
             cancelled: AtomicBool::new(false),
             closing: AtomicBool::new(false),
@@ -168,7 +180,7 @@ impl Connection {
         }
         // A code that must not be on the wire is refused by whoever offers close() to users.
         self.with_open(|io| drop(io.outbound.close(frame)));
-        self.wake.notify_one();
+        self.reading_changed();
         // A connection that nobody started cannot see the close: it starts now, to end.
         self.start();
     }
@@ -220,7 +232,7 @@ impl Connection {
 
     /// A message that costs this much was posted.
     pub(super) fn charge(&self, cost: usize) {
-        self.pressure.charge(cost, || self.wake.notify_one());
+        self.pressure.charge(cost, || self.reading_changed());
     }
 
     /// This connection takes the place of one that was lost: what the application has not handled of its messages counts
@@ -237,12 +249,17 @@ impl Connection {
     /// The application has handled messages that cost this much.
     pub fn release(&self, cost: usize) {
         if cost > 0 {
-            self.pressure.release(cost, || self.wake.notify_one());
+            self.pressure.release(cost, || self.reading_changed());
         }
     }
 
     pub(super) fn is_paused(&self) -> bool {
         self.pressure.is_paused()
+    }
+
+    /// Whether reading would wait if messages that cost this much were posted.
+    pub(super) fn is_full_with(&self, cost: usize) -> bool {
+        self.pressure.is_full_with(cost)
     }
 
     /// What a message of this length costs.
@@ -251,7 +268,13 @@ impl Connection {
     }
 
     /// The handshake is done: from here on messages can be sent.
-    pub(super) fn open(&self, mut io: Io, addresses: Option<(SocketAddr, SocketAddr)>, notice: Notice) {
+    pub(super) fn open(
+        self: &Arc<Self>,
+        opened: driver::Opened,
+        addresses: Option<(SocketAddr, SocketAddr)>,
+        notice: Notice,
+    ) -> driver::Ends {
+        let driver::Opened { socket, mut io, reading, mut rest } = opened;
         self.set_addresses(addresses);
         let mut phase = lock(&self.phase);
         if let Phase::Connecting { media, close, .. } = &mut *phase {
@@ -270,13 +293,26 @@ impl Connection {
         if self.again.load(Ordering::Acquire) {
             self.core.totals.reconnects.add(1);
         }
-        self.mailbox.post_one(self.id, notice);
+        // Locked until what came with the handshake is taken: nobody reads on before.
+        let mut slot = lock(&self.reading);
+        let reading = slot.insert(Box::new(reading));
+        self.begin_on_loop();
+        self.post_one(notice);
+        reading.take(self, &mut rest);
+        if reading.is_over() {
+            self.leave_loop();
+        }
+        driver::Ends { socket }
     }
 
     pub(super) fn set_addresses(&self, addresses: Option<(SocketAddr, SocketAddr)>) {
         if let Some(addresses) = addresses {
             let _ = self.addresses.set(addresses);
         }
+    }
+
+    pub(super) fn post_one(&self, notice: Notice) {
+        self.mailbox.post_one(self.id, notice);
     }
 
     pub(super) fn post(&self, notices: &mut Vec<Notice>) {
@@ -365,9 +401,16 @@ impl Connection {
         self.core.totals.latency.record(latency);
     }
 
+    /// Runs `work` on how it is read; `None` before it is open and after its end. Whoever posts what was read does so here,
+    /// or the loop might read on and overtake it.
+    pub(super) fn with_reading<T>(&self, work: impl FnOnce(&mut Reading) -> T) -> Option<T> {
+        lock(&self.reading).as_deref_mut().map(work)
+    }
+
     /// Runs the task of an open connection to its end.
     pub(super) async fn run(self: Arc<Self>, ends: driver::Ends) {
-        let (result, rest) = driver::Driver::new(Arc::clone(&self), ends).run().await;
+        let (result, rest) = driver::Driver::new(Arc::clone(&self), ends.socket).run().await;
+        drop(lock(&self.reading).take());
         self.finish(result);
         // The application knows; what is left is manners towards the peer.
         rest.linger().await;

@@ -1,64 +1,68 @@
-//! The tokio driver: one task owns the socket of one open connection and does everything that waits: reading, writing
-//! what did not fit, pings, the time-outs. The protocol itself is the session's.
+//! The task of one open connection: everything that waits. Pings, the time-outs, writing what did not fit, the close, and
+//! reading, unless the connection's loop does that (`connection::looped`). The protocol itself is the session's.
 
 mod reading;
 
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use rustls::Connection as Tls;
 use tokio::task::yield_now;
 use tokio::time::sleep_until;
 
-use crate::proto::{Negotiated, ProtocolError, Receiver, Role};
-use crate::session::{Keepalive, KeepaliveAction, Outbound};
+use crate::proto::{CloseFrame, Negotiated, ProtocolError, Role};
+use crate::session::{KeepaliveAction, Outbound};
 
 use super::connection::Connection;
 use super::error::Failure;
 use super::io::Io;
 use super::mailbox::{Closed, Notice};
-use super::socket::{ReadHalf, Socket, WriteHalf};
+use super::socket::{OpenSocket, Socket, Watch, WriteEnd};
 
-use reading::{Inlet, ReadError, Reading, Rest};
+pub(super) use reading::{Progress, Reading};
+use reading::{ReadEnd, Rest};
 
 /// How long the peer may take to close TCP after the close handshake or after our last word.
 const LINGER: Duration = Duration::from_secs(2);
-/// What the handshake leaves: the halves of the socket, TLS, and bytes read too far.
-pub(super) struct Ends {
-    pub(super) reader: ReadHalf,
-    pub(super) writer: Arc<WriteHalf>,
-    pub(super) tls: bool,
+/// What the handshake leaves: the socket, who writes it and how it is read, and bytes read too far.
+pub(super) struct Opened {
+    pub(super) socket: Arc<OpenSocket>,
+    pub(super) io: Io,
+    pub(super) reading: Reading,
     pub(super) rest: Vec<u8>,
-    /// Compression as the handshake agreed on it.
-    pub(super) agreed: Option<Negotiated>,
 }
 
-impl Ends {
-    /// Takes a socket after its handshake apart: what the task keeps, what the connection shares.
+/// What of that the task keeps.
+pub(super) struct Ends {
+    pub(super) socket: Arc<OpenSocket>,
+}
+
+impl Opened {
+    /// Takes a socket after its handshake apart. `agreed` is the compression.
     pub(super) fn new(
         socket: Socket,
         tls: Option<Tls>,
         rest: Vec<u8>,
         agreed: Option<Negotiated>,
         connection: &Connection,
-    ) -> (Self, Io) {
-        let (reader, writer) = socket.into_split();
-        let writer = Arc::new(writer);
+    ) -> io::Result<Self> {
+        let socket = Arc::new(socket.into_open()?);
         let outbound = Outbound::new(connection.role(), connection.options.send_buffer, agreed.as_ref());
-        let ends = Self { reader, writer: Arc::clone(&writer), tls: tls.is_some(), rest, agreed };
-        (ends, Io::new(outbound, tls.map(Box::new), writer))
+        let reading = Reading::new(Arc::clone(&socket), connection, tls.is_some(), agreed.as_ref());
+        let io = Io::new(outbound, tls.map(Box::new), WriteEnd::new(Arc::clone(&socket)));
+        Ok(Self { socket, io, reading, rest })
     }
 }
 
 /// The task of one open connection.
 pub(super) struct Driver {
     connection: Arc<Connection>,
-    reader: ReadHalf,
-    writer: Arc<WriteHalf>,
-    rest: Vec<u8>,
-    state: Reading,
+    socket: Arc<OpenSocket>,
+    /// Where this runtime tells of the socket. None while the connection's loop reads.
+    watch: Option<Watch>,
     close_deadline: Option<Instant>,
     /// The socket takes no more for now.
     blocked: bool,
@@ -66,59 +70,37 @@ pub(super) struct Driver {
     sent_at_ping: u64,
 }
 
-/// What a turn of the driver woke up for.
-enum Woken {
-    Read(Result<bool, ReadError>),
-    Other,
-}
-
 impl Driver {
-    pub(super) fn new(connection: Arc<Connection>, ends: Ends) -> Self {
-        let options = &connection.options;
-        let inlet = Inlet {
-            connection: Arc::clone(&connection),
-            keepalive: Keepalive::new(options.ping_interval, options.ping_timeout, Instant::now()),
-            received_close: None,
-            notices: Vec::new(),
-            stirred: false,
-            more: false,
-            left: Vec::new(),
-        };
-        let Ends { reader, writer, tls, rest, agreed } = ends;
-        let receiver = Receiver::with_deflate(connection.role(), options.limits, agreed.as_ref());
-        let state = Reading { receiver, tls, inlet };
-        Self { connection, reader, writer, rest, state, close_deadline: None, blocked: false, sent_at_ping: 0 }
+    pub(super) fn new(connection: Arc<Connection>, socket: Arc<OpenSocket>) -> Self {
+        Self { connection, socket, watch: None, close_deadline: None, blocked: false, sent_at_ping: 0 }
     }
 
     /// Runs until the connection has ended; then there may still be a peer to take leave of.
     pub(super) async fn run(mut self) -> (Result<Closed, Failure>, Rest) {
         let result = self.drive().await;
+        self.connection.leave_loop();
         // Nothing more is written; a peer that is still sending must not be cut off by a reset before it has read our
         // last frame, so its bytes are read for a while.
         let linger = result.is_err() && !self.connection.is_aborted();
         self.connection.with_open(|io| io.end(&self.connection.stats));
-        (result, Rest { reader: linger.then_some(self.reader) })
+        (result, Rest { socket: linger.then_some(self.socket) })
     }
 
     async fn drive(&mut self) -> Result<Closed, Failure> {
-        let mut rest = std::mem::take(&mut self.rest);
-        let mut last = self.state.take(&mut rest);
-        drop(rest);
         loop {
-            match last {
-                Ok(true) => {}
-                Ok(false) => return self.end_of_stream(),
-                Err(ReadError::Protocol(error)) => return Err(self.refuse(error)),
-                Err(ReadError::Io(error)) => return self.broken(error),
+            match self.connection.with_reading(Reading::take_end).flatten() {
+                None => {}
+                Some(ReadEnd::Stream) => return self.end_of_stream(),
+                Some(ReadEnd::Protocol(error)) => return Err(self.refuse(error)),
+                Some(ReadEnd::Io(error)) => return self.broken(error),
             }
             if let Some(result) = self.settle() {
                 return Ok(result);
             }
-            last = match self.wait().await {
-                Woken::Read(result) => result,
-                Woken::Other => Ok(true),
-            };
-            if std::mem::take(&mut self.state.inlet.more) {
+            if let Err(error) = self.wait().await {
+                return self.broken(error);
+            }
+            if self.connection.with_reading(|reading| std::mem::take(&mut reading.more)).unwrap_or(false) {
                 // A peer that floods us with small frames must not keep the worker from the other connections: tokio by
                 // itself would let it go on for 128 reads.
                 yield_now().await;
@@ -127,13 +109,22 @@ impl Driver {
         }
     }
 
+    #[expect(clippy::option_option, reason = "a close frame may carry no code")]
+    fn received_close(&self) -> Option<Option<CloseFrame>> {
+        self.connection.with_reading(|reading| reading.received_close.clone()).flatten()
+    }
+
+    fn is_close_received(&self) -> bool {
+        self.connection.with_reading(|reading| reading.received_close.is_some()).unwrap_or(false)
+    }
+
     /// Brings the state in line with what has happened; `Some` when the close handshake is complete.
     fn settle(&mut self) -> Option<Closed> {
         if self.connection.is_aborted() {
             // By the application, or because the time-out after the close frames ran out: then it was a clean end.
-            return Some(if self.state.inlet.received_close.is_some() { self.clean() } else { Closed::abnormal() });
+            return Some(if self.is_close_received() { self.clean() } else { Closed::abnormal() });
         }
-        let received = self.state.inlet.received_close.clone();
+        let received = self.received_close();
         let (sent, drained, failed, blocked) = self
             .connection
             .with_open(|io| {
@@ -142,15 +133,17 @@ impl Driver {
                     let _ = io.outbound.close(frame);
                     io.flush(&self.connection.stats);
                 }
-                let failed = if self.state.inlet.received_close.is_some() { io.take_failure() } else { None };
-                let failed = io.has_failed() || failed.is_some();
+                let failed = io.has_failed();
                 (io.outbound.sent_close().is_some(), io.is_drained(), failed, io.is_blocked() && !failed)
             })
             .unwrap_or((true, true, true, false));
         self.blocked = blocked;
+        if failed {
+            // The task reads what the peer still had to say: a loop may have stopped watching a socket that failed (uvloop).
+            self.connection.leave_loop();
+        }
         if drained && self.connection.take_drain_request() {
-            self.state.inlet.notices.push(Notice::Drained);
-            self.state.inlet.post();
+            self.connection.post_one(Notice::Drained);
         }
         if sent && self.close_deadline.is_none() {
             self.close_deadline = Some(Instant::now() + self.connection.options.close_timeout);
@@ -169,24 +162,40 @@ impl Driver {
         None
     }
 
-    /// Waits until something can be read or written, a time has come, or somebody wants something.
-    async fn wait(&mut self) -> Woken {
-        let Self { connection, reader, writer, state, close_deadline, blocked, .. } = self;
-        let blocked = *blocked;
-        let reading = connection.is_closing() || !connection.is_paused();
-        let ping = state.inlet.keepalive.deadline().filter(|_| !connection.is_closing());
+    /// Waits until something was read or can be written, a time has come, or somebody wants something. Fails when the
+    /// system refuses to watch the socket.
+    async fn wait(&mut self) -> io::Result<()> {
+        let by_loop = self.connection.is_on_loop();
+        // While the loop reads, this runtime hears of the socket only to write what did not fit: it would be woken for each
+        // message.
+        let wanted = if !by_loop {
+            Some(Watch::both as fn(&Arc<OpenSocket>) -> _)
+        } else if self.blocked {
+            Some(Watch::writing as fn(&Arc<OpenSocket>) -> _)
+        } else {
+            None
+        };
+        if self.watch.as_ref().is_some_and(|watch| watch.reads() == by_loop) || wanted.is_none() {
+            self.watch = None;
+        }
+        if let (None, Some(watch)) = (&self.watch, wanted) {
+            self.watch = Some(watch(&self.socket)?);
+        }
+        let Self { connection, watch, close_deadline, blocked, .. } = self;
+        let (watch, blocked) = (watch.as_ref(), *blocked);
+        let reading = !by_loop && (connection.is_closing() || !connection.is_paused());
+        let ping = connection.with_reading(|reading| reading.keepalive.deadline()).flatten();
+        let ping = ping.filter(|_| !connection.is_closing());
         let deadline = [*close_deadline, ping].into_iter().flatten().min();
         tokio::select! {
             // In this order: a peer that floods us does not keep what waits for it from being sent.
             biased;
-            _ = writer.writable(), if blocked => {
-                connection.with_open(Io::unblock);
-                Woken::Other
-            }
-            result = poll_fn(|cx| state.poll_read(reader, cx)), if reading => Woken::Read(result),
-            () = connection.wake.notified() => Woken::Other,
-            () = sleep_until(deadline.unwrap_or_else(Instant::now).into()), if deadline.is_some() => Woken::Other,
+            result = until_written(watch, connection), if blocked => result?,
+            () = poll_fn(|cx| poll_read(watch, connection, cx)), if reading => {}
+            () = connection.wake.notified() => {}
+            () = sleep_until(deadline.unwrap_or_else(Instant::now).into()), if deadline.is_some() => {}
         }
+        Ok(())
     }
 
     /// Does what is due by now: pings, and the end of patience.
@@ -200,10 +209,15 @@ impl Driver {
         }
         if self.connection.is_paused() {
             // Its pong may be waiting behind messages that we do not read.
-            self.state.inlet.keepalive.postpone(now);
+            self.connection.with_reading(|reading| reading.keepalive.postpone(now));
         }
-        match self.state.inlet.keepalive.expired(now) {
+        match self.connection.with_reading(|reading| reading.keepalive.expired(now)).unwrap_or(KeepaliveAction::None) {
             KeepaliveAction::None => {}
+            // The loop has not read for so long that the pong may be among what waits.
+            KeepaliveAction::Dead if self.connection.leave_loop() => {
+                self.connection.with_reading(|reading| reading.catch_up(&self.connection));
+                return self.expire();
+            }
             KeepaliveAction::Ping(payload) => {
                 // Nothing sent for a whole interval: compression gives its memory back.
                 let sent = self.connection.stats.messages_sent.get();
@@ -225,7 +239,7 @@ impl Driver {
 
     fn patience_over(&mut self) -> Result<(), Failure> {
         match self.connection.with_open(Io::take_failure).flatten() {
-            Some(error) if self.state.inlet.received_close.is_none() => Err(Failure::Transport(error)),
+            Some(error) if !self.is_close_received() => Err(Failure::Transport(error)),
             _ => {
                 // `settle` sees it and ends: with the peer's close frame that is clean, without it is not.
                 self.connection.abort();
@@ -236,7 +250,7 @@ impl Driver {
 
     /// The peer has ended its stream.
     fn end_of_stream(&mut self) -> Result<Closed, Failure> {
-        if self.state.inlet.received_close.is_some() {
+        if self.is_close_received() {
             // Our answer may still be on its way; with TCP closed by the peer it has no reader.
             return Ok(self.clean());
         }
@@ -248,7 +262,7 @@ impl Driver {
 
     /// Reading failed.
     fn broken(&mut self, error: io::Error) -> Result<Closed, Failure> {
-        if self.state.inlet.received_close.is_some() { Ok(self.clean()) } else { Err(Failure::Transport(error)) }
+        if self.is_close_received() { Ok(self.clean()) } else { Err(Failure::Transport(error)) }
     }
 
     /// The peer broke the protocol: it is told.
@@ -259,9 +273,26 @@ impl Driver {
     }
 
     fn clean(&self) -> Closed {
-        match self.state.inlet.received_close.clone().flatten() {
+        match self.received_close().flatten() {
             Some(frame) => Closed { code: frame.code, reason: frame.reason, was_clean: true },
             None => Closed { code: 1005, reason: String::new(), was_clean: true },
         }
+    }
+}
+
+/// Returns when the socket has taken something.
+async fn until_written(watch: Option<&Watch>, connection: &Connection) -> io::Result<()> {
+    match watch {
+        Some(watch) => watch.until_written(|| connection.write_on()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Reads for the task.
+fn poll_read(watch: Option<&Watch>, connection: &Arc<Connection>, cx: &mut Context<'_>) -> Poll<()> {
+    let Some(watch) = watch else { return Poll::Pending };
+    match connection.with_reading(|reading| reading.poll_read(connection, watch, cx)) {
+        Some(poll) => poll.map(drop),
+        None => Poll::Pending,
     }
 }

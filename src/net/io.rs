@@ -2,27 +2,29 @@
 //! sends; it never waits. What the socket does not take stays, and the connection's task is told to wait for it.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::sync::Arc;
 
 use rustls::Connection as Tls;
 
 use crate::session::Outbound;
 
-use super::socket::WriteHalf;
+use super::connection::LastWrite;
+use super::socket::WriteEnd;
 use super::stats::Stats;
 
 /// The writing end: everything between a message and the socket.
 pub(super) struct Io {
     pub(super) outbound: Outbound,
     tls: Option<Box<Tls>>,
-    socket: Arc<WriteHalf>,
+    socket: WriteEnd,
     blocked: bool,
     failed: Option<io::Error>,
+    /// For messages that are written together.
+    pub(super) last: LastWrite,
 }
 
 impl Io {
-    pub(super) fn new(outbound: Outbound, tls: Option<Box<Tls>>, socket: Arc<WriteHalf>) -> Self {
-        Self { outbound, tls, socket, blocked: false, failed: None }
+    pub(super) fn new(outbound: Outbound, tls: Option<Box<Tls>>, socket: WriteEnd) -> Self {
+        Self { outbound, tls, socket, blocked: false, failed: None, last: LastWrite::default() }
     }
 
     /// Whether the socket is full and somebody must wait until it is writable.
@@ -52,6 +54,7 @@ impl Io {
 
     /// Writes as much as the socket takes now.
     pub(super) fn flush(&mut self, stats: &Stats) {
+        self.last.held = false;
         if self.blocked || self.failed.is_some() {
             return;
         }
@@ -65,7 +68,7 @@ impl Io {
     fn try_flush(&mut self, stats: &Stats) -> io::Result<()> {
         let Some(tls) = &mut self.tls else {
             while !self.outbound.pending().is_empty() {
-                let n = self.socket.try_write(self.outbound.pending())?;
+                let n = self.socket.send(self.outbound.pending())?;
                 stats.wire_bytes_sent.add(n);
                 self.outbound.advance(n);
             }
@@ -122,15 +125,15 @@ pub(super) enum Decrypted {
 }
 
 /// A socket as a `Write` that never waits.
-struct TryWrite<'a>(&'a WriteHalf);
+struct TryWrite<'a>(&'a WriteEnd);
 
 impl Write for TryWrite<'_> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.0.try_write(buf)
+        self.0.send(buf)
     }
 
     fn write_vectored(&mut self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        self.0.try_write_vectored(bufs)
+        self.0.send_vectored(bufs)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::media::stream::Reached;
 use crate::media::voice::VoiceEvent;
+use crate::proto::{Payload, Text};
 
 use super::route::{RouteEnd, RouteFigures};
 use super::server::Question;
@@ -100,6 +102,8 @@ pub enum Notice {
     },
     /// All that was sent is with the operating system.
     Drained,
+    /// The loop is to look again at whether it reads this connection: see `Connection::wants_loop`.
+    Watch,
     /// A pong that answers a ping of the application.
     Pong(Vec<u8>),
     /// A listener accepted a connection; it reads nothing before `Connection::start`.
@@ -169,5 +173,74 @@ pub trait Mailbox: Send + Sync {
     /// Takes one notice.
     fn post_one(&self, id: u64, notice: Notice) {
         self.post(id, &mut vec![notice]);
+    }
+
+    /// Whether its loop watches the sockets of connections without media and reads them itself, with
+    /// `Connection::read_on_loop`, from the dispatch of `Notice::Open` on.
+    fn reads_sockets(&self) -> bool {
+        false
+    }
+}
+
+/// Takes what one read has brought, in order.
+pub trait Taker {
+    /// A text message.
+    fn text(&mut self, text: Text<'_>);
+    /// A binary message.
+    fn binary(&mut self, data: Payload<'_>);
+    /// Anything else.
+    fn notice(&mut self, notice: Notice);
+}
+
+impl Taker for Vec<Notice> {
+    fn text(&mut self, text: Text<'_>) {
+        self.push(Notice::Text(text.into_string()));
+    }
+
+    fn binary(&mut self, data: Payload<'_>) {
+        self.push(Notice::Binary(data.into_vec()));
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.push(notice);
+    }
+}
+
+/// The mailbox of one connection: counts what its loop has not seen yet, so that what the loop reads itself does not
+/// overtake it.
+pub(super) struct Counted {
+    mailbox: Arc<dyn Mailbox>,
+    waiting: AtomicUsize,
+}
+
+impl Counted {
+    pub(super) fn new(mailbox: Arc<dyn Mailbox>) -> Self {
+        Self { mailbox, waiting: AtomicUsize::new(0) }
+    }
+
+    /// Posted and not dispatched yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Acquire)
+    }
+
+    /// So many more wait, though they were not posted here.
+    pub(super) fn wait(&self, count: usize) {
+        self.waiting.fetch_add(count, Ordering::AcqRel);
+    }
+
+    /// One was dispatched.
+    pub(super) fn dispatched(&self) {
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Mailbox for Counted {
+    fn post(&self, id: u64, notices: &mut Vec<Notice>) {
+        self.wait(notices.len());
+        self.mailbox.post(id, notices);
+    }
+
+    fn reads_sockets(&self) -> bool {
+        self.mailbox.reads_sockets()
     }
 }

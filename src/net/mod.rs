@@ -41,17 +41,18 @@ pub use blocking::{
     Unsent, Waited, poll_socket,
 };
 pub use connect::{ConnectError, RedirectError, Target, Via};
-pub use connection::Connection;
+pub use connection::{Connection, LoopTurn, Sent, Turn, write_held};
 pub use discreet::printable;
 pub use error::{Failure, Refused, Stage};
 pub use handoff::Handoff;
 pub use listen::{Endpoint, ListenError};
-pub use mailbox::{Closed, Mailbox, Notice, UnitError};
+pub use mailbox::{Closed, Mailbox, Notice, Taker, UnitError};
 pub use options::Options;
 pub use proxy::{Environment, Proxies, Proxy, ProxyError, ProxyUrlError, SocksError};
 pub use route::{Fanout, MediaSink, RouteEnd, RouteError, RouteFigures, RouteParams, Sink, Source};
 pub use runtime::{Core, core, forget_after_fork, generation, process_statistics, routes, shutdown};
 pub use server::{Listener, ListenerOptions, Question, Verdict};
+pub use socket::OpenSocket;
 pub use stats::Snapshot;
 pub use tls::{
     Authorities, ClientAuth, ClientTls, TlsError, Trust, Versions, client_config, default_client_config, server_config,

@@ -27,6 +27,11 @@ impl Pressure {
         self.paused.load(Ordering::Acquire)
     }
 
+    /// Whether reading would wait if so much more were posted.
+    pub(super) fn is_full_with(&self, cost: usize) -> bool {
+        self.is_paused() || self.unhandled() + cost > self.limit
+    }
+
     /// A message that costs this much was posted. `resume` is called when reading may go on after all.
     pub(super) fn charge(&self, cost: usize, resume: impl FnOnce()) {
         let unhandled = self.unhandled.fetch_add(cost, Ordering::AcqRel) + cost;

@@ -171,7 +171,7 @@ pub trait Source {
     /// Adds a route to `sink`, or changes or replaces the one with the same tag. Answers its id; `None` when one of the two
     /// is gone, and there is no route.
     fn route(&self, sink: Sink, params: RouteParams) -> Result<Option<u64>, RouteError> {
-        self.fanout().0.add(sink, params)
+        self.fanout().route(sink, params)
     }
 
     /// Removes the routes to `sink`: all, or those with this tag, and of them those for this tag of the source.
@@ -204,6 +204,15 @@ impl Fanout {
     /// None yet, of the source with this id.
     pub(super) fn new(id: u64, mailbox: Arc<dyn Mailbox>) -> Self {
         Self(Arc::new(Inner { id, mailbox, legs: Mutex::default() }))
+    }
+
+    /// Adds a route, for `Source::route`.
+    pub(super) fn route(&self, sink: Sink, params: RouteParams) -> Result<Option<u64>, RouteError> {
+        if let Sink::Socket(connection) = &sink {
+            // A connection with audio does not wait for its loop.
+            connection.leave_loop();
+        }
+        self.0.add(sink, params)
     }
 
     /// Takes one frame of one stream of this source.

@@ -2,7 +2,7 @@
 //! open. Made when first needed, forgotten after a fork, stopped at interpreter exit.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,8 @@ pub struct Core {
     recorders: Mutex<Vec<Weak<Recorder>>>,
     pub(super) junctions: Junctions,
     pub(super) routes: Table,
+    /// Whether a task looks after the loops that read sockets.
+    watching_loops: AtomicBool,
 }
 
 /// The connections that have not ended, and what the others have counted. Under one lock: none is in both or in neither.
@@ -50,6 +52,9 @@ static FIRST: Place = Mutex::new(None);
 static FORKED: AtomicPtr<Place> = AtomicPtr::new(std::ptr::null_mut());
 /// Counts forks: handles of an older generation belong to the parent.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+/// How often it is looked whether the loops that read sockets do so; after twice this time without a turn one is taken off.
+const LOOP_CHECK: Duration = Duration::from_secs(1);
 
 /// Threads that move bytes: two are enough for thousands of calls, and leave cores to Python.
 const MAX_WORKERS: usize = 4;
@@ -163,6 +168,7 @@ impl Core {
             recorders: Mutex::default(),
             junctions: Junctions::default(),
             routes: Table::default(),
+            watching_loops: AtomicBool::new(false),
         })
     }
 
@@ -182,6 +188,28 @@ impl Core {
 
     pub(super) fn add(&self, connection: &Arc<Connection>) {
         lock(&self.connections).open.insert(connection.id(), Arc::downgrade(connection));
+    }
+
+    /// Looks after connections that their loops read, as long as there are any.
+    pub(super) fn watch_loops(self: &Arc<Self>) {
+        if self.watching_loops.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let core = Arc::downgrade(self);
+        self.handle.spawn(async move {
+            loop {
+                tokio::time::sleep(LOOP_CHECK).await;
+                let Some(core) = core.upgrade() else { return };
+                let any = || core.connections().iter().filter(|connection| connection.check_loop()).count() > 0;
+                if !any() {
+                    core.watching_loops.store(false, Ordering::Release);
+                    // One may have come meanwhile, and have seen the flag.
+                    if !any() || core.watching_loops.swap(true, Ordering::AcqRel) {
+                        return;
+                    }
+                }
+            }
+        });
     }
 
     /// A connection has ended with these counters.

@@ -20,7 +20,8 @@ use crate::proto::Role;
 use crate::proto::handshake::{HandshakeLimits, Origins, Request};
 
 use super::connection::Connection;
-use super::driver::Ends;
+use super::driver::Opened;
+use super::error::Failure;
 use super::listen::{Acceptor, Endpoint, ListenError, SocketFile, bind};
 use super::mailbox::{Mailbox, Notice};
 use super::options::Options;
@@ -269,10 +270,13 @@ impl Listener {
             // The application let go of it without starting it.
             connection.close_internal(1001, "");
         }
-        let (ends, io) = Ends::new(socket, tls, rest, agreed, &connection);
+        let opened = match Opened::new(socket, tls, rest, agreed, &connection) {
+            Ok(opened) => opened,
+            Err(error) => return connection.finish(Err(Failure::Transport(error))),
+        };
         let extensions = agreed.map(|agreed| agreed.to_string()).unwrap_or_default();
         let notice = Notice::Open { protocol: protocol.unwrap_or_default(), extensions, headers };
-        connection.open(io, addresses, notice);
+        let ends = connection.open(opened, addresses, notice);
         connection.run(ends).await;
         drop(place);
     }

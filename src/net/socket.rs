@@ -1,14 +1,26 @@
-//! A connected stream socket, TCP or Unix, as the rest of the layer uses it: whole while connecting, in halves when open.
-//! No protocol and no time-outs here.
+//! A connected stream socket, TCP or Unix, as the rest of the layer uses it: tokio's while connecting, a bare descriptor
+//! when open, which a task may watch, or an event loop. No protocol and no time-outs here.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream, tcp, unix};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// Of every write: it does not wait, and raises no signal. (Apple has an option of the socket for the latter, which the
+/// standard library sets.)
+#[cfg(target_vendor = "apple")]
+const FLAGS: SendFlags = SendFlags::DONTWAIT;
+#[cfg(not(target_vendor = "apple"))]
+const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 
 /// A connected socket.
 #[derive(Debug)]
@@ -17,33 +29,31 @@ pub(super) enum Socket {
     Unix(UnixStream),
 }
 
-/// Reads; belongs to the task of the connection.
+/// The socket of an open connection. It never waits, belongs to no runtime, and is closed when nobody has it any more.
 #[derive(Debug)]
-pub(super) enum ReadHalf {
-    Tcp(tcp::OwnedReadHalf),
-    Unix(unix::OwnedReadHalf),
+pub struct OpenSocket(OwnedFd);
+
+/// Writes; dropped, it ends our direction of the stream.
+#[derive(Debug)]
+pub(super) struct WriteEnd(Arc<OpenSocket>);
+
+/// Lets a task wait for an open socket, while it lives.
+#[derive(Debug)]
+pub(super) struct Watch {
+    socket: AsyncFd<Watched>,
+    reads: bool,
 }
 
-/// Writes without waiting; shared by whoever sends. Dropped, it ends our direction of the stream.
 #[derive(Debug)]
-pub(super) enum WriteHalf {
-    Tcp(tcp::OwnedWriteHalf),
-    Unix(unix::OwnedWriteHalf),
-}
+struct Watched(Arc<OpenSocket>);
 
 impl Socket {
-    /// Takes the socket apart.
-    pub(super) fn into_split(self) -> (ReadHalf, WriteHalf) {
-        match self {
-            Self::Tcp(socket) => {
-                let (reader, writer) = socket.into_split();
-                (ReadHalf::Tcp(reader), WriteHalf::Tcp(writer))
-            }
-            Self::Unix(socket) => {
-                let (reader, writer) = socket.into_split();
-                (ReadHalf::Unix(reader), WriteHalf::Unix(writer))
-            }
-        }
+    /// Takes the socket from the runtime: the connection is open.
+    pub(super) fn into_open(self) -> io::Result<OpenSocket> {
+        Ok(OpenSocket(match self {
+            Self::Tcp(socket) => socket.into_std()?.into(),
+            Self::Unix(socket) => socket.into_std()?.into(),
+        }))
     }
 
     /// A connected socket that somebody else made. Inside a runtime only.
@@ -145,37 +155,117 @@ impl AsyncWrite for Socket {
     }
 }
 
-impl AsyncRead for ReadHalf {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(half) => Pin::new(half).poll_read(cx, buf),
-            Self::Unix(half) => Pin::new(half).poll_read(cx, buf),
+impl OpenSocket {
+    /// The number of its descriptor, valid while this lives.
+    pub fn fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+
+    /// Reads what is there; 0 at the end of the stream, `WouldBlock` if there is nothing.
+    pub(super) fn recv(&self, room: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match rustix::net::recv(&self.0, &mut *room, RecvFlags::DONTWAIT) {
+                Err(Errno::INTR) => {}
+                result => return Ok(result?.0),
+            }
         }
+    }
+
+    /// Whether reading would bring something, be it the end.
+    pub(super) fn is_readable(&self) -> bool {
+        let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 }
 
-impl WriteHalf {
-    /// Returns when the socket may take more.
-    pub(super) async fn writable(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(half) => half.writable().await,
-            Self::Unix(half) => half.writable().await,
-        }
+impl WriteEnd {
+    pub(super) fn new(socket: Arc<OpenSocket>) -> Self {
+        Self(socket)
     }
 
     /// Writes what the socket takes now; `WouldBlock` if that is nothing.
-    pub(super) fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(half) => half.try_write(buf),
-            Self::Unix(half) => half.try_write(buf),
+    pub(super) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match rustix::net::send(&self.0.0, bytes, FLAGS) {
+                Err(Errno::INTR) => {}
+                result => return Ok(result?),
+            }
         }
     }
 
     /// The same for several pieces.
-    pub(super) fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(half) => half.try_write_vectored(bufs),
-            Self::Unix(half) => half.try_write_vectored(bufs),
+    pub(super) fn send_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        loop {
+            match rustix::net::sendmsg(&self.0.0, pieces, &mut SendAncillaryBuffer::default(), FLAGS) {
+                Err(Errno::INTR) => {}
+                result => return Ok(result?),
+            }
+        }
+    }
+}
+
+impl Drop for WriteEnd {
+    fn drop(&mut self) {
+        // It fails when the peer is gone already.
+        let _ = rustix::net::shutdown(&self.0.0, Shutdown::Write);
+    }
+}
+
+impl AsRawFd for Watched {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.fd()
+    }
+}
+
+impl Watch {
+    /// Watches for something to read, and for room to write. Inside a runtime only.
+    pub(super) fn both(socket: &Arc<OpenSocket>) -> io::Result<Self> {
+        Self::new(socket, true)
+    }
+
+    /// Watches for room to write only: what comes in wakes nobody.
+    pub(super) fn writing(socket: &Arc<OpenSocket>) -> io::Result<Self> {
+        Self::new(socket, false)
+    }
+
+    fn new(socket: &Arc<OpenSocket>, reads: bool) -> io::Result<Self> {
+        let interest = if reads { Interest::READABLE | Interest::WRITABLE } else { Interest::WRITABLE };
+        // SAFETY: `Watched` owns a share of the socket, so the descriptor stays open and the same while it is watched.
+        let socket = unsafe { AsyncFd::register_with_interest(Watched(Arc::clone(socket)), interest) }?;
+        Ok(Self { socket, reads })
+    }
+
+    /// Whether it is for reading, too.
+    pub(super) fn reads(&self) -> bool {
+        self.reads
+    }
+
+    /// Reads what is there; 0 at the end of the stream.
+    pub(super) fn poll_recv(&self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            let mut ready = ready!(self.socket.poll_read_ready(cx))?;
+            match self.socket.get_ref().0.recv(room) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
+                Ok(n) => {
+                    // What comes later is told of; that nothing more is there is known without asking.
+                    if 0 < n && n < room.len() {
+                        ready.clear_ready();
+                    }
+                    return Poll::Ready(Ok(n));
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// Returns when `write` has found room, and says so by answering true.
+    pub(super) async fn until_written(&self, mut write: impl FnMut() -> bool) -> io::Result<()> {
+        loop {
+            let mut ready = self.socket.writable().await?;
+            if write() {
+                return Ok(());
+            }
+            ready.clear_ready();
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::net::{ConnectError, Connection, Target, core};
+use crate::net::{ConnectError, Connection, Sent, Target, core};
 use crate::proto::Url;
 
 use super::audio::PyLevel;
@@ -34,6 +34,20 @@ impl PyConnection {
 
     pub(super) fn get(&self, py: Python<'_>) -> PyResult<&Arc<Connection>> {
         self.0.get(py)
+    }
+
+    pub(super) fn send_text(&self, py: Python<'_>, on_loop: bool, text: &str) -> PyResult<Sent> {
+        let connection = self.get(py)?;
+        let sent = if text.len() > DETACH_ABOVE {
+            py.detach(|| connection.send_text_on(false, text))
+        } else {
+            connection.send_text_on(on_loop, text)
+        };
+        sent.map_err(|e| errors::outbound(py, &e))
+    }
+
+    pub(super) fn send_binary(&self, py: Python<'_>, on_loop: bool, data: &[u8]) -> PyResult<Sent> {
+        self.get(py)?.send_binary_on(on_loop, data).map_err(|e| errors::outbound(py, &e))
     }
 }
 
@@ -71,21 +85,6 @@ impl PyConnection {
         }
         connection.start();
         Ok(())
-    }
-
-    fn send_text(&self, py: Python<'_>, text: &str) -> PyResult<()> {
-        let connection = self.get(py)?;
-        let sent = if text.len() > DETACH_ABOVE {
-            py.detach(|| connection.send_text(text))
-        } else {
-            connection.send_text(text)
-        };
-        sent.map_err(|e| errors::outbound(py, &e))
-    }
-
-    fn send_binary(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        let connection = self.get(py)?;
-        with_bytes(data, |bytes| connection.send_binary(bytes))?.map_err(|e| errors::outbound(py, &e))
     }
 
     fn ping(&self, py: Python<'_>, payload: &Bound<'_, PyAny>) -> PyResult<()> {

@@ -42,6 +42,10 @@ pub(super) fn forked(py: Python<'_>) -> PyErr {
     plain(py, "ForkedError", &"this object belongs to the parent process; make a new one after a fork")
 }
 
+pub(super) fn still_connecting(py: Python<'_>) -> PyErr {
+    plain(py, "InvalidState", &"the WebSocket is still connecting; send in the OPEN handler or after wait_open()")
+}
+
 pub(super) fn invalid_url(py: Python<'_>, source: &UrlError) -> PyErr {
     plain(py, "InvalidURL", source)
 }

@@ -6,6 +6,7 @@ mod blocking;
 mod bridge;
 mod buffer;
 mod connection;
+mod endpoint;
 mod errors;
 mod exit;
 mod frames;
@@ -13,6 +14,7 @@ mod handle;
 mod listener;
 mod options;
 mod question;
+mod reader;
 mod routes;
 mod statistics;
 mod units;
@@ -40,6 +42,8 @@ mod _core {
     use super::bridge::LoopBridge;
     #[pymodule_export]
     use super::connection::PyConnection;
+    #[pymodule_export]
+    use super::endpoint::{Endpoint, write_held};
     #[pymodule_export]
     use super::frames::PyFrames;
     #[pymodule_export]

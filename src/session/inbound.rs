@@ -2,16 +2,16 @@
 //! The driver reads bytes and gives them to `receive`; what follows from them goes to its `Port`.
 
 use crate::media::event::{self, EventError, MediaEvent, Parsed};
-use crate::proto::{CloseFrame, Input, Message, ProtocolError, Receiver, Text};
+use crate::proto::{CloseFrame, Input, Message, Payload, ProtocolError, Receiver, Text};
 
 use super::{Applied, MediaRefusal};
 
 /// What a driver gives the session to act on.
 pub trait Port {
-    /// An ordinary text message.
-    fn text(&mut self, text: String);
+    /// An ordinary text message; mostly it is still where it was read, and need not be copied by who makes something else of it.
+    fn text(&mut self, text: Text<'_>);
     /// A binary message.
-    fn binary(&mut self, data: Vec<u8>);
+    fn binary(&mut self, data: Payload<'_>);
     /// A ping: the peer must get a pong with this payload (RFC 6455 section 5.5.2).
     fn ping(&mut self, payload: &[u8]);
     /// A pong arrived.
@@ -45,8 +45,8 @@ pub fn receive(
     while let Some(message) = receiver.next(&mut input)? {
         match message {
             Message::Text(text) if media => take_text(text, port),
-            Message::Text(text) => port.text(text.into_string()),
-            Message::Binary(data) => port.binary(data.into_vec()),
+            Message::Text(text) => port.text(text),
+            Message::Binary(data) => port.binary(data),
             Message::Ping(payload) => port.ping(payload),
             Message::Pong(payload) => port.pong(payload),
             Message::Close(frame) => port.close(frame),
@@ -73,7 +73,7 @@ fn take_text(text: Text<'_>, port: &mut impl Port) {
         port.media_error(refusal);
     }
     // Nothing is lost silently: what is not audio reaches the application as a message.
-    port.text(text.into_string());
+    port.text(text);
 }
 
 impl From<EventError> for MediaRefusal {

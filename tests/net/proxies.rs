@@ -121,7 +121,7 @@ fn through(url: &str, proxy: &str) -> Target {
 }
 
 /// Messages of several sizes, there and back; then the close handshake.
-fn talk(at_client: &Inbox, at_server: &Inbox, client: &voxwire::net::Connection) {
+fn talk(at_client: &Inbox, at_server: &Inbox, client: &Arc<voxwire::net::Connection>) {
     let server = at_server.incoming();
     server.start();
     at_server.open();

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::{JoinHandle, spawn};
 
 use tokio_tungstenite::tungstenite;
@@ -21,7 +22,7 @@ fn echo(stream: impl std::io::Read + std::io::Write) {
 }
 
 /// Sends messages, more than the socket holds at once, and closes.
-fn talk(inbox: &Inbox, connection: &Connection) {
+fn talk(inbox: &Inbox, connection: &Arc<Connection>) {
     inbox.open();
     let messages: Vec<Vec<u8>> =
         [0, 1, 70_000, 3_000_000].map(|size| (0..size).map(|n| (n * 7) as u8).collect()).into();

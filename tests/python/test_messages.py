@@ -17,6 +17,8 @@ import voxwire
 from voxwire import AppEvents, Engine, WebSocket
 from voxwire import WebSocketEvents as E
 
+ON_DRIVERS = ["loop", "tokio"]
+
 
 async def receive(send: Callable[[RawPeer], object], **parameters: Any) -> Log:
     """What our side sees of a peer that sends this and then closes."""

@@ -7,7 +7,7 @@ use crate::media::level::Level;
 use crate::media::stream::{Reached, TooManyMarks};
 use crate::net::mailbox::Notice;
 use crate::net::pacer::{Paced, Slot};
-use crate::net::route::{Fanout, Origin, Source};
+use crate::net::route::{Fanout, Origin, RouteError, RouteParams, Sink, Source};
 use crate::net::runtime::lock;
 use crate::session::Output;
 
@@ -101,10 +101,17 @@ impl Source for Connection {
     fn fanout(&self) -> &Fanout {
         &self.fanout
     }
+
+    fn route(&self, sink: Sink, params: RouteParams) -> Result<Option<u64>, RouteError> {
+        // Its audio does not wait for its loop.
+        self.leave_loop();
+        self.fanout.route(sink, params)
+    }
 }
 
 impl Paced for Connection {
     fn tick(&self, now: Instant) -> Option<Instant> {
+        self.write_late();
         let streams = self.streams.as_ref()?;
         let mut notices = Vec::new();
         let mut streams = lock(streams);

@@ -1,5 +1,6 @@
 //! Sending on a connection, from any thread: messages, pings, and the messages of media streams.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::net::io::Io;
@@ -8,7 +9,7 @@ use crate::net::trace::{Direction, Trace};
 use crate::proto::SendError;
 use crate::session::OutboundError;
 
-use super::{Connection, Phase};
+use super::{Connection, Phase, Sent};
 
 /// What became of a media message.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,13 +27,23 @@ const MEDIA_BACKLOG: usize = 500;
 
 impl Connection {
     /// Sends a text message. Before open it is refused by the caller; after close it only counts as buffered.
-    pub fn send_text(&self, text: &str) -> Result<(), OutboundError> {
-        self.send(text.len(), |io| io.outbound.text(text), |trace| trace.text(Direction::Sent, text))
+    pub fn send_text(self: &Arc<Self>, text: &str) -> Result<(), OutboundError> {
+        self.send_text_on(false, text).map(drop)
     }
 
     /// Sends a binary message.
-    pub fn send_binary(&self, data: &[u8]) -> Result<(), OutboundError> {
-        self.send(data.len(), |io| io.outbound.binary(data), |trace| trace.binary(Direction::Sent, data))
+    pub fn send_binary(self: &Arc<Self>, data: &[u8]) -> Result<(), OutboundError> {
+        self.send_binary_on(false, data).map(drop)
+    }
+
+    /// Sends a text message. On the thread of an event loop (`on_loop`) it may be written together with others.
+    pub fn send_text_on(self: &Arc<Self>, on_loop: bool, text: &str) -> Result<Sent, OutboundError> {
+        self.send(on_loop, text.len(), |io| io.outbound.text(text), |trace| trace.text(Direction::Sent, text))
+    }
+
+    /// The same for a binary message.
+    pub fn send_binary_on(self: &Arc<Self>, on_loop: bool, data: &[u8]) -> Result<Sent, OutboundError> {
+        self.send(on_loop, data.len(), |io| io.outbound.binary(data), |trace| trace.binary(Direction::Sent, data))
     }
 
     /// Sends a ping; `Notice::Pong` brings its payload back.
@@ -55,16 +66,24 @@ impl Connection {
     }
 
     fn send(
-        &self,
+        self: &Arc<Self>,
+        on_loop: bool,
         bytes: usize,
         write: impl FnOnce(&mut Io) -> Result<(), OutboundError>,
         trace: impl FnOnce(&Trace),
-    ) -> Result<(), OutboundError> {
-        match self.with_open(write) {
+    ) -> Result<Sent, OutboundError> {
+        let mut sent = Sent::Done;
+        let result = self.with_io(|io| {
+            let result = write(io);
+            let held = if on_loop && result.is_ok() { self.hold(io) } else { None };
+            sent = held.unwrap_or(sent);
+            (result, held.is_none())
+        });
+        match result {
             Some(Ok(())) => {}
             None | Some(Err(OutboundError::Frame(SendError::CloseSent { .. }))) => {
                 self.unsent.fetch_add(bytes, Ordering::Relaxed);
-                return Ok(());
+                return Ok(Sent::Done);
             }
             Some(Err(error)) => return Err(error),
         }
@@ -73,21 +92,38 @@ impl Connection {
         if let Some(t) = self.trace.get() {
             trace(t);
         }
-        Ok(())
+        Ok(sent)
     }
 
     /// Runs `work` on an open connection and writes what it appended, as far as the socket takes it; the task is told
     /// about the rest. `None` when the connection is not open.
     pub(in crate::net) fn with_open<T>(&self, work: impl FnOnce(&mut Io) -> T) -> Option<T> {
+        self.with_io(|io| (work(io), true))
+    }
+
+    /// The same; `work` says whether to write.
+    fn with_io<T>(&self, work: impl FnOnce(&mut Io) -> (T, bool)) -> Option<T> {
         let mut phase = lock(&self.phase);
         let Phase::Open(io) = &mut *phase else { return None };
-        let result = work(io);
-        let was_blocked = io.is_blocked();
+        let (result, write) = work(io);
+        if !write {
+            return Some(result);
+        }
+        let (was_blocked, had_failed) = (io.is_blocked(), io.has_failed());
         io.flush(&self.stats);
-        if (io.is_blocked() && !was_blocked) || io.has_failed() {
+        // What it knows already does not wake the task again: it would wake itself, without an end.
+        if (io.is_blocked() && !was_blocked) || (io.has_failed() && !had_failed) {
             self.wake.notify_one();
         }
         Some(result)
+    }
+
+    /// Writes on after the socket was full. False if it still is.
+    pub(in crate::net) fn write_on(&self) -> bool {
+        let Phase::Open(io) = &mut *lock(&self.phase) else { return true };
+        io.unblock();
+        io.flush(&self.stats);
+        !io.is_blocked()
     }
 
     /// Sends one message of a media stream; `frame` is its length in samples and their rate if it carries audio.
@@ -147,6 +183,7 @@ impl Connection {
 
     /// True when nothing waits to be written; else `Notice::Drained` will come, or the connection ends before.
     pub fn request_drain(&self) -> bool {
+        self.with_open(|_| ());
         let phase = lock(&self.phase);
         match &*phase {
             Phase::Open(io) if !io.is_drained() => {

@@ -3,29 +3,27 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::timeout;
 
 use crate::media::event::MediaEvent;
 use crate::net::connection::Connection;
 use crate::net::error::Failure;
 use crate::net::io::Decrypted;
-use crate::net::mailbox::Notice;
+use crate::net::mailbox::{Notice, Taker};
 use crate::net::runtime::lock;
-use crate::net::socket::ReadHalf;
+use crate::net::socket::{OpenSocket, Watch};
 use crate::net::trace::Direction;
-use crate::proto::{CloseFrame, ProtocolError, Receiver};
+use crate::proto::{CloseFrame, Negotiated, Payload, ProtocolError, Receiver, Text};
 use crate::session::inbound::{self, Port};
 use crate::session::{Applied, Keepalive, MediaRefusal};
 
 use super::LINGER;
 
-/// Bytes read at a time. The buffer belongs to the worker thread, not to the connection: an idle one holds none.
+/// Bytes read at a time. The buffer belongs to the thread that reads, not to the connection: an idle one holds none.
 const READ: usize = 64 * 1024;
 /// Reads between two looks at the rest of the world.
 const READS_PER_TURN: usize = 8;
@@ -34,148 +32,278 @@ thread_local! {
     static SCRATCH: RefCell<[Box<[u8]>; 2]> = RefCell::new([(); 2].map(|()| vec![0; READ].into_boxed_slice()));
 }
 
-/// What reading changes; apart from the socket, so that both can be borrowed at once.
-pub(super) struct Reading {
-    pub(super) receiver: Receiver,
-    pub(super) tls: bool,
-    pub(super) inlet: Inlet,
-}
-
-/// Where messages go that have been read.
-pub(super) struct Inlet {
-    pub(super) connection: Arc<Connection>,
+/// What reading changes, for whoever reads: the connection's task, or its loop. Locked while one read is taken apart.
+pub(in crate::net) struct Reading {
+    socket: Arc<OpenSocket>,
+    receiver: Receiver,
+    tls: bool,
     pub(super) keepalive: Keepalive,
     #[expect(clippy::option_option, reason = "a close frame may carry no code")]
     pub(super) received_close: Option<Option<CloseFrame>>,
-    pub(super) notices: Vec<Notice>,
-    /// Something came that the driver has to look at: a close frame, a pong.
-    pub(super) stirred: bool,
+    /// Why nothing more is read. The task finds it here, whoever has read.
+    pub(super) end: Option<ReadEnd>,
     /// The last read of a turn has filled the buffer: there is more.
     pub(super) more: bool,
     /// What was read and could not be taken, because the application has enough to handle: less than a read.
-    pub(super) left: Vec<u8>,
+    left: Vec<u8>,
 }
 
 /// Why reading ended.
-pub(super) enum ReadError {
+pub(super) enum ReadEnd {
+    /// The stream has ended.
+    Stream,
     Protocol(ProtocolError),
     Io(io::Error),
 }
 
+/// Where messages go that have been read.
+struct Inlet<'a, T> {
+    connection: &'a Arc<Connection>,
+    keepalive: &'a mut Keepalive,
+    #[expect(clippy::option_option, reason = "a close frame may carry no code")]
+    received_close: &'a mut Option<Option<CloseFrame>>,
+    taker: &'a mut T,
+    left: &'a mut Vec<u8>,
+    /// Messages, their bytes, and what they cost: counted once for all of a read.
+    messages: usize,
+    bytes: usize,
+    cost: usize,
+    /// Something came that the task has to look at: a close frame, a pong.
+    stirred: bool,
+}
+
 /// What is left of a connection after its end.
 pub(in crate::net) struct Rest {
-    pub(super) reader: Option<ReadHalf>,
+    pub(super) socket: Option<Arc<OpenSocket>>,
+}
+
+/// What one read has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::net) enum Progress {
+    /// There may be more.
+    More,
+    /// The socket has nothing more for now.
+    Dry,
+    /// The task has something to look at: a close frame, a pong, the end.
+    Stirred,
 }
 
 impl Reading {
-    /// Reads and takes what is there, and goes on doing so while it is nothing that the driver has to look at: audio does
-    /// not take it through its round of time-outs. False at the end of the stream.
-    pub(super) fn poll_read(&mut self, reader: &mut ReadHalf, cx: &mut Context<'_>) -> Poll<Result<bool, ReadError>> {
-        if !self.inlet.left.is_empty() {
-            let mut left = std::mem::take(&mut self.inlet.left);
-            self.receive(&mut left)?;
-            // The end of a TLS stream may have been seen behind it.
-            let over = self.tls && self.inlet.left.is_empty();
-            return Poll::Ready(if over {
-                SCRATCH.with_borrow_mut(|[_, plain]| self.take_into(&mut [], plain))
-            } else {
-                Ok(true)
-            });
+    pub(super) fn new(
+        socket: Arc<OpenSocket>,
+        connection: &Connection,
+        tls: bool,
+        agreed: Option<&Negotiated>,
+    ) -> Self {
+        let options = &connection.options;
+        Self {
+            socket,
+            receiver: Receiver::with_deflate(connection.role(), options.limits, agreed),
+            tls,
+            keepalive: Keepalive::new(options.ping_interval, options.ping_timeout, Instant::now()),
+            received_close: None,
+            end: None,
+            more: false,
+            left: Vec::new(),
         }
-        SCRATCH.with_borrow_mut(|[scratch, plain]| {
-            for _ in 0..READS_PER_TURN {
-                let mut buffer = ReadBuf::new(scratch);
-                // After a read that did not fill the buffer, this is no system call but the knowledge that nothing is there.
-                ready!(Pin::new(&mut *reader).poll_read(cx, &mut buffer)).map_err(ReadError::Io)?;
-                let bytes = buffer.filled_mut();
-                if bytes.is_empty() {
-                    return Poll::Ready(Ok(false));
-                }
-                let connection = &self.inlet.connection;
-                connection.stats.wire_bytes_received.add(bytes.len());
-                let full = bytes.len() == READ;
-                if !self.take_into(bytes, plain)? {
-                    return Poll::Ready(Ok(false));
-                }
-                self.inlet.more = full;
-                if std::mem::take(&mut self.inlet.stirred) || self.inlet.connection.is_paused() {
-                    break;
-                }
-            }
-            Poll::Ready(Ok(true))
+    }
+
+    /// Reads and takes what is there, once, and gives it to `taker`.
+    pub(in crate::net) fn read(&mut self, connection: &Arc<Connection>, taker: &mut impl Taker) -> Progress {
+        if !self.left.is_empty() {
+            return self.receive_left(connection, taker);
+        }
+        SCRATCH.with_borrow_mut(|[scratch, plain]| match self.socket.recv(scratch) {
+            Ok(0) => self.ended(ReadEnd::Stream),
+            Ok(n) => match self.take_into(connection, &mut scratch[..n], plain, taker) {
+                // What did not fill the buffer was all there was.
+                Progress::More if n < READ => Progress::Dry,
+                progress => progress,
+            },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Progress::Dry,
+            Err(error) => self.ended(ReadEnd::Io(error)),
         })
     }
 
-    /// Takes bytes that came with the handshake: they went through TLS already. TLS may hold more, so it is asked.
-    pub(super) fn take(&mut self, bytes: &mut [u8]) -> Result<bool, ReadError> {
-        self.receive(bytes)?;
-        if !self.tls {
-            return Ok(true);
+    /// The same in a task, which goes on while it is nothing that it has to look at: audio does not take it through its
+    /// round of time-outs.
+    pub(super) fn poll_read(
+        &mut self,
+        connection: &Arc<Connection>,
+        watch: &Watch,
+        cx: &mut Context<'_>,
+    ) -> Poll<Progress> {
+        if !self.left.is_empty() {
+            let mut notices = Vec::new();
+            self.receive_left(connection, &mut notices);
+            connection.post(&mut notices);
+            return Poll::Ready(Progress::More);
         }
-        SCRATCH.with_borrow_mut(|[_, plain]| self.take_into(&mut [], plain))
+        SCRATCH.with_borrow_mut(|[scratch, plain]| {
+            for _ in 0..READS_PER_TURN {
+                // After a read that did not fill the buffer, this is no system call but the knowledge that nothing is there.
+                let n = match ready!(watch.poll_recv(cx, scratch)) {
+                    Ok(0) => return Poll::Ready(self.ended(ReadEnd::Stream)),
+                    Ok(n) => n,
+                    Err(error) => return Poll::Ready(self.ended(ReadEnd::Io(error))),
+                };
+                let mut notices = Vec::new();
+                let progress = self.take_into(connection, &mut scratch[..n], plain, &mut notices);
+                connection.post(&mut notices);
+                self.more = n == READ;
+                if progress == Progress::Stirred || connection.is_paused() {
+                    break;
+                }
+            }
+            Poll::Ready(Progress::More)
+        })
     }
 
-    /// Takes bytes from the socket, through TLS if there is any. False when the peer ended the TLS stream.
-    fn take_into(&mut self, bytes: &mut [u8], plain: &mut [u8]) -> Result<bool, ReadError> {
-        if !self.tls {
-            self.receive(bytes)?;
-            return Ok(true);
-        }
-        let connection = Arc::clone(&self.inlet.connection);
-        let mut cipher: &[u8] = bytes;
-        loop {
-            match connection.with_open(|io| io.decrypt(&mut cipher, plain)) {
-                Some(Ok(Decrypted::Bytes(0))) => return Ok(true),
-                Some(Ok(Decrypted::Bytes(n))) => self.receive(&mut plain[..n])?,
-                // What came before the end is taken first.
-                Some(Ok(Decrypted::End)) if !self.inlet.left.is_empty() => return Ok(true),
-                Some(Ok(Decrypted::End)) | None => return Ok(false),
-                Some(Err(error)) => return Err(ReadError::Io(error)),
+    pub(in crate::net) fn socket(&self) -> &Arc<OpenSocket> {
+        &self.socket
+    }
+
+    /// Whether nothing more is to be read but the end of the stream.
+    pub(in crate::net) fn is_over(&self) -> bool {
+        self.end.is_some() || self.received_close.is_some()
+    }
+
+    /// Reads what waits in the socket, within reason, for the task to go through.
+    pub(super) fn catch_up(&mut self, connection: &Arc<Connection>) {
+        for _ in 0..READS_PER_TURN {
+            let mut notices = Vec::new();
+            let progress = self.read(connection, &mut notices);
+            connection.post(&mut notices);
+            if progress != Progress::More {
+                break;
             }
         }
     }
 
-    fn receive(&mut self, bytes: &mut [u8]) -> Result<(), ReadError> {
-        if !self.inlet.left.is_empty() {
-            self.inlet.left.extend_from_slice(bytes);
-            return Ok(());
+    /// Takes bytes that came with the handshake: they went through TLS already. TLS may hold more, so it is asked.
+    pub(in crate::net) fn take(&mut self, connection: &Arc<Connection>, bytes: &mut [u8]) {
+        let mut notices = Vec::new();
+        self.receive(connection, bytes, &mut notices);
+        if self.tls && self.end.is_none() {
+            SCRATCH.with_borrow_mut(|[_, plain]| self.take_into(connection, &mut [], plain, &mut notices));
         }
-        let media = self.inlet.connection.streams.is_some() && !self.inlet.connection.is_closing();
-        let result = inbound::receive(&mut self.receiver, bytes, media, &mut self.inlet);
-        self.inlet.post();
-        result.map_err(ReadError::Protocol)
+        connection.post(&mut notices);
+    }
+
+    /// Takes bytes from the socket, through TLS if there is any.
+    fn take_into(
+        &mut self,
+        connection: &Arc<Connection>,
+        bytes: &mut [u8],
+        plain: &mut [u8],
+        taker: &mut impl Taker,
+    ) -> Progress {
+        connection.stats.wire_bytes_received.add(bytes.len());
+        if !self.tls {
+            return self.receive(connection, bytes, taker);
+        }
+        let mut cipher: &[u8] = bytes;
+        let mut all = Progress::More;
+        loop {
+            match connection.with_open(|io| io.decrypt(&mut cipher, plain)) {
+                Some(Ok(Decrypted::Bytes(0))) => return all,
+                Some(Ok(Decrypted::Bytes(n))) => {
+                    if self.receive(connection, &mut plain[..n], taker) == Progress::Stirred {
+                        all = Progress::Stirred;
+                    }
+                    if self.end.is_some() {
+                        return all;
+                    }
+                }
+                Some(Ok(Decrypted::End)) | None => return self.ended(ReadEnd::Stream),
+                Some(Err(error)) => return self.ended(ReadEnd::Io(error)),
+            }
+        }
+    }
+
+    /// Why nothing more comes, once all that came before is taken.
+    pub(super) fn take_end(&mut self) -> Option<ReadEnd> {
+        if self.left.is_empty() { self.end.take() } else { None }
+    }
+
+    /// Takes what was left of an earlier read.
+    fn receive_left(&mut self, connection: &Arc<Connection>, taker: &mut impl Taker) -> Progress {
+        let mut left = std::mem::take(&mut self.left);
+        self.receive(connection, &mut left, taker)
+    }
+
+    /// Whether something was read that could not be taken.
+    pub(in crate::net) fn has_left(&self) -> bool {
+        !self.left.is_empty()
+    }
+
+    fn receive(&mut self, connection: &Arc<Connection>, bytes: &mut [u8], taker: &mut impl Taker) -> Progress {
+        if !self.left.is_empty() {
+            self.left.extend_from_slice(bytes);
+            return Progress::More;
+        }
+        let media = connection.streams.is_some() && !connection.is_closing();
+        let mut inlet = Inlet {
+            connection,
+            keepalive: &mut self.keepalive,
+            received_close: &mut self.received_close,
+            taker,
+            left: &mut self.left,
+            messages: 0,
+            bytes: 0,
+            cost: 0,
+            stirred: false,
+        };
+        let result = inbound::receive(&mut self.receiver, bytes, media, &mut inlet);
+        let stirred = inlet.stirred;
+        if inlet.messages > 0 {
+            connection.stats.messages_received.add(inlet.messages);
+            connection.stats.bytes_received.add(inlet.bytes);
+            connection.charge(inlet.cost);
+        }
+        match result {
+            Err(error) => self.ended(ReadEnd::Protocol(error)),
+            Ok(()) if stirred => Progress::Stirred,
+            Ok(()) => Progress::More,
+        }
+    }
+
+    fn ended(&mut self, end: ReadEnd) -> Progress {
+        self.end = Some(end);
+        Progress::Stirred
     }
 }
 
-impl Inlet {
-    pub(super) fn post(&mut self) {
-        self.connection.post(&mut self.notices);
-    }
-
-    fn message(&mut self, length: usize, notice: impl FnOnce() -> Notice) {
+impl<T> Inlet<'_, T> {
+    /// Whether a message is for the application: after `close` none is.
+    fn counts(&mut self, length: usize) -> bool {
         if self.connection.is_closing() {
-            return;
+            return false;
         }
-        self.connection.stats.messages_received.add(1);
-        self.connection.stats.bytes_received.add(length);
-        self.connection.charge(Connection::cost(length));
-        self.notices.push(notice());
+        self.messages += 1;
+        self.bytes += length;
+        self.cost += Connection::cost(length);
+        true
     }
 }
 
-impl Port for Inlet {
-    fn text(&mut self, text: String) {
+impl<T: Taker> Port for Inlet<'_, T> {
+    fn text(&mut self, text: Text<'_>) {
         if let Some(trace) = self.connection.trace.get() {
-            trace.text(Direction::Received, &text);
+            trace.text(Direction::Received, text.as_str());
         }
-        self.message(text.len(), || Notice::Text(text));
+        if self.counts(text.as_str().len()) {
+            self.taker.text(text);
+        }
     }
 
-    fn binary(&mut self, data: Vec<u8>) {
+    fn binary(&mut self, data: Payload<'_>) {
         if let Some(trace) = self.connection.trace.get() {
-            trace.binary(Direction::Received, &data);
+            trace.binary(Direction::Received, data.as_slice());
         }
-        self.message(data.len(), || Notice::Binary(data));
+        if self.counts(data.as_slice().len()) {
+            self.taker.binary(data);
+        }
     }
 
     fn ping(&mut self, payload: &[u8]) {
@@ -183,11 +311,13 @@ impl Port for Inlet {
     }
 
     fn pong(&mut self, payload: &[u8]) {
-        self.stirred = true;
         self.connection.stats.pongs_received.add(1);
         match self.keepalive.pong(payload, Instant::now()) {
-            Some(latency) => self.connection.answered(latency),
-            None if self.connection.is_answer(payload) => self.notices.push(Notice::Pong(payload.to_vec())),
+            Some(latency) => {
+                self.stirred = true;
+                self.connection.answered(latency);
+            }
+            None if self.connection.is_answer(payload) => self.taker.notice(Notice::Pong(payload.to_vec())),
             None => {}
         }
     }
@@ -196,18 +326,23 @@ impl Port for Inlet {
         if let Some(trace) = self.connection.trace.get() {
             trace.close(Direction::Received, frame.as_ref());
         }
-        self.received_close = Some(frame);
+        *self.received_close = Some(frame);
         self.stirred = true;
     }
 
     fn media(&mut self, event: &MediaEvent<'_>) -> Result<Applied, MediaRefusal> {
         let Some(streams) = &self.connection.streams else { return Ok(Applied::Ordinary) };
+        // Audio is read by the task, whatever the loop is at.
+        self.connection.leave_loop();
+        let (now, mut notices) = (Instant::now(), Vec::new());
         let mut streams = lock(streams);
-        let now = Instant::now();
         let applied = streams.apply(now, event)?;
-        streams.tell_voices(&mut |output| self.connection.play(now, &output, &mut self.notices));
+        streams.tell_voices(&mut |output| self.connection.play(now, &output, &mut notices));
         let deadline = streams.next_deadline();
         drop(streams);
+        for notice in notices {
+            self.taker.notice(notice);
+        }
         if applied == Applied::Audio {
             self.connection.stats.messages_received.add(1);
             self.connection.schedule(deadline);
@@ -216,7 +351,7 @@ impl Port for Inlet {
     }
 
     fn is_full(&self) -> bool {
-        self.connection.is_paused() && !self.connection.is_closing()
+        self.connection.is_full_with(self.cost) && !self.connection.is_closing()
     }
 
     fn leave(&mut self, rest: &[u8]) {
@@ -224,20 +359,20 @@ impl Port for Inlet {
     }
 
     fn media_error(&mut self, error: MediaRefusal) {
-        self.notices.push(Notice::Error(Failure::Media(error)));
+        self.taker.notice(Notice::Error(Failure::Media(error)));
     }
 }
 
 impl Rest {
     /// Reads and forgets what the peer still sends, for a short while.
     pub(in crate::net) async fn linger(self) {
-        let Some(mut reader) = self.reader else { return };
+        let Some(socket) = self.socket else { return };
+        let Ok(watch) = Watch::both(&socket) else { return };
         let end = poll_fn(|cx| {
             SCRATCH.with_borrow_mut(|[scratch, _]| {
                 loop {
-                    let mut buffer = ReadBuf::new(scratch);
-                    match ready!(Pin::new(&mut reader).poll_read(cx, &mut buffer)) {
-                        Ok(()) if !buffer.filled().is_empty() => {}
+                    match ready!(watch.poll_recv(cx, scratch)) {
+                        Ok(n) if n > 0 => {}
                         _ => return Poll::Ready(()),
                     }
                 }

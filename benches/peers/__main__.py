@@ -1,4 +1,4 @@
-"""The command: `python -m benches.peers [--quick] [--case …] [--client …] [--rounds N] [--no-pin] [--json FILE] [--write]`."""
+"""The command: `python -m benches.peers [--quick] [--case …] [--client …] [--rounds N] [--cores apart|one|any] [--json FILE] [--write]`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ from .cases import CASES, Case, Row, measure
 from .clients import CLIENTS, LOOPS, Client
 from .server import Server
 
+CORES = {
+    "apart": "client on one core, server on another",
+    "one": "client and server share one core",
+    "any": "not pinned",
+}
+"""Where the two processes run, and how that is said."""
+
 
 def main() -> None:
     """Measures, prints tables, and what became of the aims."""
@@ -25,7 +32,13 @@ def main() -> None:
     parser.add_argument("--loop", type=_names, metavar="NAME,…", help=", ".join(LOOPS))
     parser.add_argument("--quick", action="store_true", help="tiny sizes, a round each: does it work?")
     parser.add_argument("--rounds", type=int, help="of each case, instead of its own number")
-    parser.add_argument("--no-pin", action="store_true", help="let the system choose the cores")
+    parser.add_argument(
+        "--cores",
+        choices=tuple(CORES),
+        default="apart",
+        help="client and server each on a core of its own; both on one, which measures work instead of wake-ups; "
+        "or where the system puts them",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     parser.add_argument("--with", type=Path, metavar="FILE", help="JSON of an earlier run, for cases not measured now")
     parser.add_argument("--write", action="store_true", help="put tables and charts into benches/README.md")
@@ -46,7 +59,7 @@ def main() -> None:
     if given.rounds is not None:
         cases = [Case(**{**case.__dict__, "rounds": given.rounds}) for case in cases]
     earlier = _read(getattr(given, "with"), cases)
-    run = Run(clients, tuple(given.loop or LOOPS), pin=not given.no_pin)
+    run = Run(clients, tuple(given.loop or LOOPS), cores=given.cores)
     print(report.about(run.about), flush=True)
     for case in cases:
         run.measure(case)
@@ -80,8 +93,12 @@ def _read(file: Path | None, cases: list[Case]) -> list[Row]:
 class Run:
     """All that is measured in one go."""
 
-    def __init__(self, clients: list[Client], loops: tuple[str, ...], *, pin: bool) -> None:
-        self.client_core, self.server_core = machine.two_cores(pin)
+    def __init__(self, clients: list[Client], loops: tuple[str, ...], *, cores: str) -> None:
+        self.client_core, self.server_core = machine.two_cores(cores != "any")
+        if self.client_core is None:
+            cores = "any"
+        elif cores == "one":
+            self.server_core = self.client_core
         missing = sorted({client.package for client in clients if client.missing and client.package != "voxwire"})
         missing += [client.name for client in clients if client.missing and client.package == "voxwire"]
         self._clients = [client for client in clients if not client.missing]
@@ -91,7 +108,7 @@ class Run:
         self.about = {
             **machine.describe(),
             **versions,
-            "pinned": "client on one core, server on another" if self.client_core is not None else "no",
+            "pinned": CORES[cores],
             "not installed": ", ".join(missing) or "none",
         }
         self._meanwhile = machine.Meanwhile()

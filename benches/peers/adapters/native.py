@@ -29,7 +29,7 @@ class Callbacks:
 
         def on_message(event: MessageEvent) -> None:
             nonlocal began
-            _ = event.data if event.text is None else event.text
+            _ = event.data
             now = clock()
             took.append(now - began)
             began = now
@@ -53,7 +53,7 @@ class Callbacks:
 
         def on_message(event: MessageEvent) -> None:
             nonlocal count
-            _ = event.data if event.text is None else event.text
+            _ = event.data
             count += 1
             if not count & EVERY and clock() >= until and not done.done():
                 done.set_result(count)

@@ -4,6 +4,7 @@ Internal: people import `voxwire`. All methods are called on the thread of the l
 one says otherwise. Times are seconds, sizes bytes.
 """
 
+from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, Self, TypeAlias, final
 
@@ -219,21 +220,72 @@ class FrameSocket:
         """The bytes of a frame, masked if there is a key (of four bytes)."""
 
 @disjoint_base
+class Inbox:
+    """The messages of one WebSocket that wait for `recv()` or for a first handler, in order.
+
+    Each message has a cost, which the connection counts until it is given back: above its limit it stops reading, so that
+    memory is bounded however slow the application is. An `Endpoint` gives it its connection.
+    """
+
+    def __new__(cls) -> Self: ...
+    def __len__(self) -> int:
+        """How many messages wait."""
+
+    @property
+    def held(self) -> int:
+        """The cost of what waits and of what `async def` handlers work on."""
+
+    @property
+    def taken(self) -> bool:
+        """Whether a message was ever taken: somebody does use `recv`."""
+
+    def put(self, data: str | bytes, cost: int) -> None:
+        """Adds a message and wakes the one who waits for it."""
+
+    def take(self) -> str | bytes | None:
+        """The oldest message, given back; None when none waits, when it is reserved, and once after 2 ms without a wait."""
+
+    def pop(self) -> tuple[str | bytes, int]:
+        """The oldest message; its cost counts until `give_back`. Raises IndexError when none waits."""
+
+    def reserve(self, reserved: bool) -> None:
+        """Whether what waits is for handlers: then `take` gives nothing."""
+
+    def count(self, cost: int) -> bool:
+        """Counts a cost until `give_back`; False when nothing is counted any more."""
+
+    def give_back(self, cost: int) -> None:
+        """Counts a cost no more."""
+
+    def stop_counting(self) -> None:
+        """Gives everything back: the connection must read on, to find the peer's close frame. What waits stays."""
+
+    def wake(self) -> None:
+        """Lets the one who waits look again."""
+
+    def wait(self, event_loop: AbstractEventLoop) -> Future[None] | None:
+        """What is done after `put` or `wake`; None when somebody waits already. Cancelled, it loses nothing."""
+
+@disjoint_base
 class Endpoint:
     """What a WebSocket derives from: what each message passes through, between the core and a handler, or `send` and the core.
 
-    It calls `_handled(handler, result, cost)` for what a handler returned that is not None, `_raised(error)`, and
-    `_write_soon()` when `write_held` is to be called after this turn of the loop. Made on the thread of its loop.
+    It calls `_handled(handler, result, cost)` for what a handler returned that is not None, `_raised(error)`, `_untaken()` when
+    messages that nobody has ever taken fill the receive buffer, and `_write_soon()` when `write_held` is to be called after
+    this turn of the loop. Made on the thread of its loop.
     """
 
     _state: WebSocketReadyState
     _connection: Connection
-    _direct: tuple[Callable[[Any], object], Callable[..., object], Any] | None
-    """The MESSAGE handler, if there is exactly one and nothing waits for it: its callback, what calls that with an event in its
-    context, and the handler itself.
-    """
+    _inbox: Any
+    """Its `Inbox`, to be set before its connection."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
+    def _hand_to(self, taker: tuple[()] | tuple[Callable[[Any], object], Callable[..., object], Any] | None) -> None:
+        """Messages go to this handler: its callback, what calls that with an event in its context, and the handler itself. With
+        an empty tuple they go into the inbox, with None to the sink's `on_message`.
+        """
+
     def send(self, data: str | Buffer) -> None:
         """Send a message: `str` as text, bytes-like as binary. Returns at once; from any thread.
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -28,6 +27,7 @@ from .inbox import Inbox
 from .loops import bridge_to, running_loop
 from .outage import Outage
 from .pings import Pings
+from .reports import Reports
 from .statistics import WebSocketStatistics
 from .waiters import Waiters
 
@@ -43,26 +43,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("voxwire")
 CONNECTING, OPEN, CLOSING, CLOSED = WebSocketReadyState
 MESSAGE = WebSocketEvents.MESSAGE
-
-
-@dataclass(slots=True)
-class _Reports:
-    """The `_core.ConnectionSink` of a WebSocket."""
-
-    on_open: Callable[[str, str, _core.Headers], None]
-    on_message: Callable[[str | bytes, int], bool | None]
-    on_error: Callable[[Exception], None]
-    on_close: Callable[[int, str, bool], None]
-    on_media_started: Callable[[str, str, str | None], None]
-    on_media_ended: Callable[[str, float], None]
-    on_media_discarded: Callable[[str, float], None]
-    on_speech_started: Callable[[str, float], None]
-    on_speech_ended: Callable[[str, float, float], None]
-    on_mark: Callable[[int, bool], None]
-    on_route_ended: Callable[[int, str, _core.RouteFigures], None]
-    on_drained: Callable[[], None]
-    on_pong: Callable[[bytes], None]
-    endpoint: _core.Endpoint
+_PATIENCE = 1.0
+"""Seconds that messages which nobody takes may wait without a word."""
 
 
 class Link(Hearing, _core.Endpoint):
@@ -70,6 +52,7 @@ class Link(Hearing, _core.Endpoint):
 
     _names: ClassVar[type[StrEnum]] = WebSocketEvents
     _role: ClassVar[str] = "websocket"
+    _inbox: Inbox
 
     def __init__(
         self,
@@ -97,7 +80,7 @@ class Link(Hearing, _core.Endpoint):
         self._retry: asyncio.TimerHandle | None = None  # while it waits for the next attempt
         self._loss: Callable[[], ConnectionClosed] | None = None  # what those hear who waited for a lost connection
         self._past: WebSocketStatistics | None = None  # of the connections before
-        self._inbox = Inbox(self._release)
+        self._inbox = Inbox()
         self._warned = False
         self._waiters = Waiters()
         self._drained = 0
@@ -109,7 +92,7 @@ class Link(Hearing, _core.Endpoint):
         settings = self._settings
         connection = _core.Connection.connect(
             self._bridge,
-            self._reports(),
+            Reports(self),
             self._url,
             settings.protocols,
             settings.headers,
@@ -136,24 +119,6 @@ class Link(Hearing, _core.Endpoint):
             self._connection.close(code, reason)
 
     # What the core reports
-
-    def _reports(self) -> _Reports:
-        return _Reports(
-            self._on_open,
-            self._on_message,
-            self._on_error,
-            self._on_close,
-            self._on_media_started,
-            self._on_media_ended,
-            self._on_media_discarded,
-            self._on_speech_started,
-            self._on_speech_ended,
-            self._on_mark,
-            cast("WebSocket", self)._on_route_ended,
-            self._on_drained,
-            self._pings.answered,
-            self,
-        )
 
     def _begin(self) -> None:
         """Do what is due in the loop's turn after construction."""
@@ -190,8 +155,8 @@ class Link(Hearing, _core.Endpoint):
         self._waiters.wake()
         self._dispatch(OpenEvent(cast("WebSocket", self), attempt))
 
-    # The core calls the one MESSAGE handler itself, if there is exactly one (`_direct`): then only what that returned comes
-    # here. Without one, or with several, the message does.
+    # The core calls the one MESSAGE handler itself, if there is exactly one (`_hand_to`), and fills the inbox itself
+    # if there is none: then only what a handler returned comes here. With several, the message does.
 
     def _on_message(self, data: str | bytes, cost: int) -> bool | None:
         if self._state is not OPEN:  # after close(): dropped, as in the browser
@@ -203,10 +168,17 @@ class Link(Hearing, _core.Endpoint):
             tasks = self._dispatch(MessageEvent(cast("WebSocket", self), data))
             return tasks is not None and inbox.hold(tasks, cost)
         inbox.put(data, cost)
-        if inbox.held >= self._settings.receive_buffer and not (inbox.taken or self._warned):
-            self._warned = True
-            self._note(logging.WARNING, "stops reading: nobody takes its messages (no MESSAGE handler, no recv)")
         return True
+
+    def _untaken(self) -> None:
+        """Warn when nobody takes what has filled the receive buffer; a `recv()` may be about to come."""
+        if not self._warned:
+            self._warned = True
+            self._loop.call_later(_PATIENCE, self._warn_untaken)
+
+    def _warn_untaken(self) -> None:
+        if len(self._inbox) and not self._inbox.taken and self._state is OPEN:
+            self._note(logging.WARNING, "stops reading: nobody takes its messages (no MESSAGE handler, no recv)")
 
     def _handled(self, handler: Handler, result: object, cost: int) -> bool:
         """Say whether a message is still worked on: its handler returned a coroutine."""
@@ -329,10 +301,13 @@ class Link(Hearing, _core.Endpoint):
     def _choose(self) -> None:
         """Let the core call the handler when there is nothing to decide."""
         handlers = self._order.get(MESSAGE, ())
-        if len(handlers) == 1 and not len(self._inbox):
-            self._direct = (handlers[0].callback, handlers[0].run, handlers[0])
+        self._inbox.reserve(bool(handlers))
+        if not handlers:
+            self._hand_to(())
+        elif len(handlers) == 1 and not len(self._inbox):
+            self._hand_to((handlers[0].callback, handlers[0].run, handlers[0]))
         else:
-            self._direct = None
+            self._hand_to(None)
 
     def _flush(self) -> None:
         """Give the messages that wait to the handlers, if there are any."""
@@ -352,9 +327,6 @@ class Link(Hearing, _core.Endpoint):
     def _write_soon(self) -> None:
         """Have what is sent in this turn of the loop written after it."""
         self._loop.call_soon(_core.write_held)
-
-    def _release(self, cost: int) -> None:
-        self._connection.release(cost)
 
     def _closed_error(self) -> ConnectionClosed:
         event = self._closed

@@ -17,6 +17,7 @@ from .events import NewWebSocketEvent, NewWebSocketFailedEvent
 from .gate import Gate, checked_origins
 from .loops import bridge_to, running_loop
 from .parameters import OUTGOING, count, directory, parse, trace_name
+from .reports import Reports
 from .tls import ServerTLSOptions
 from .waiters import Waiters
 from .websocket import WebSocket
@@ -177,7 +178,7 @@ class WebSocketServer(Closing):
         if not wanted:
             _log.warning("a connection from %s is closed: no AppEvents.WebSocket handler", peer)
             self._loop.call_soon(websocket._shut, 1011, "nothing handles incoming connections")
-        return websocket._reports()
+        return Reports(websocket)
 
     def _on_withdrawn(self, question: int, late: bool) -> None:
         self._gate.withdraw(question, late=late)

@@ -31,6 +31,7 @@ from .routes import Heard, RouteStatus, statuses
 from .target import OnHandler
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from types import TracebackType
 
     from .statistics import WebSocketStatistics
@@ -183,22 +184,28 @@ class WebSocket(Link, MediaSource):
 
         Raises ConnectionClosed when there is none left, InvalidState with MESSAGE handlers or a recv in another task.
         """
-        while True:
-            if self._order.get(MESSAGE):
-                message = "recv() gets nothing: the MESSAGE handlers take the messages; remove them, or use only them"
-                raise InvalidState(message)
-            if len(self._inbox):
-                if self._inbox.turn_is_over():
-                    # A loop over messages that are all there would never wait, and so keep the others from running.
-                    await asyncio.sleep(0)
-                    continue
-                data, cost = self._inbox.pop()
-                self._inbox.give_back(cost)
-                return data
-            if self._closed is not None:
-                raise self._closed_error() from self._error
-            self._waiters.check_process()
-            await self._inbox.changed()
+        take = self._inbox.take
+        # None: nothing is there, or it is the turn of others.
+        while (data := take()) is None:
+            await self._more()
+        return data
+
+    def _more(self) -> Awaitable[None]:
+        """Answer what to wait for when `recv` has got nothing."""
+        if self._order.get(MESSAGE):
+            message = "recv() gets nothing: the MESSAGE handlers take the messages; remove them, or use only them"
+            raise InvalidState(message)
+        if len(self._inbox):
+            # A loop over messages that are all there would never wait, and so keep the others from running.
+            return asyncio.sleep(0)
+        if self._closed is not None:
+            raise self._closed_error() from self._error
+        self._waiters.check_process()
+        future = self._inbox.wait(self._loop)
+        if future is None:
+            message = "recv() is already being waited for; two at once would share the messages out at random"
+            raise InvalidState(message)
+        return future
 
     async def drain(self) -> None:
         """Return when all that was sent is with the operating system.

@@ -87,7 +87,7 @@ impl Connection {
                 () = task.cancelled() => Err(Failure::Cancelled),
             };
             match upgraded.and_then(|upgraded| task.opened(upgraded)) {
-                Ok(ends) => task.run(ends).await,
+                Ok(ends) => task.run(ends, ()),
                 Err(failure) if task.is_aborted() => {
                     drop(failure);
                     task.finish(Ok(Closed::abnormal()));

@@ -253,7 +253,8 @@ impl Connection {
         }
     }
 
-    pub(super) fn is_paused(&self) -> bool {
+    /// Whether nothing is read because the application has enough to handle.
+    pub fn is_paused(&self) -> bool {
         self.pressure.is_paused()
     }
 
@@ -407,12 +408,20 @@ impl Connection {
         lock(&self.reading).as_deref_mut().map(work)
     }
 
-    /// Runs the task of an open connection to its end.
-    pub(super) async fn run(self: Arc<Self>, ends: driver::Ends) {
-        let (result, rest) = driver::Driver::new(Arc::clone(&self), ends.socket).run().await;
-        drop(lock(&self.reading).take());
-        self.finish(result);
-        // The application knows; what is left is manners towards the peer.
-        rest.linger().await;
+    /// Runs the task of an open connection to its end; then drops `guard`. A task of its own: what the handshake needed must
+    /// not stay for the life of the connection.
+    pub(super) fn run(self: &Arc<Self>, ends: driver::Ends, guard: impl Send + 'static) {
+        let connection = Arc::clone(self);
+        self.core.handle().spawn(async move {
+            let mut driver = driver::Driver::new(connection, ends.socket);
+            let (result, rest) = driver.run().await;
+            let connection = driver.into_connection();
+            drop(lock(&connection.reading).take());
+            connection.finish(result);
+            // The application knows; what is left is manners towards the peer.
+            drop(connection);
+            rest.linger().await;
+            drop(guard);
+        });
     }
 }

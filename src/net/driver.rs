@@ -76,14 +76,19 @@ impl Driver {
     }
 
     /// Runs until the connection has ended; then there may still be a peer to take leave of.
-    pub(super) async fn run(mut self) -> (Result<Closed, Failure>, Rest) {
+    pub(super) async fn run(&mut self) -> (Result<Closed, Failure>, Rest) {
         let result = self.drive().await;
         self.connection.leave_loop();
         // Nothing more is written; a peer that is still sending must not be cut off by a reset before it has read our
         // last frame, so its bytes are read for a while.
         let linger = result.is_err() && !self.connection.is_aborted();
         self.connection.with_open(|io| io.end(&self.connection.stats));
-        (result, Rest { socket: linger.then_some(self.socket) })
+        (result, Rest { socket: linger.then(|| Arc::clone(&self.socket)) })
+    }
+
+    /// Lets go of the socket.
+    pub(super) fn into_connection(self) -> Arc<Connection> {
+        self.connection
     }
 
     async fn drive(&mut self) -> Result<Closed, Failure> {

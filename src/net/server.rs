@@ -277,7 +277,7 @@ impl Listener {
         let extensions = agreed.map(|agreed| agreed.to_string()).unwrap_or_default();
         let notice = Notice::Open { protocol: protocol.unwrap_or_default(), extensions, headers };
         let ends = connection.open(opened, addresses, notice);
-        connection.run(ends).await;
-        drop(place);
+        // The place is taken until the peer is gone.
+        connection.run(ends, place);
     }
 }

@@ -102,7 +102,7 @@ impl PyConnection {
         Ok(())
     }
 
-    fn release(&self, py: Python<'_>, cost: usize) -> PyResult<()> {
+    pub(super) fn release(&self, py: Python<'_>, cost: usize) -> PyResult<()> {
         self.get(py)?.release(cost);
         Ok(())
     }

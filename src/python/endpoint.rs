@@ -19,6 +19,7 @@ use super::bridge::lock;
 use super::buffer::with_bytes;
 use super::connection::PyConnection;
 use super::errors;
+use super::inbox::Inbox;
 
 const CONNECTING: u8 = 0;
 const OPEN: u8 = 1;
@@ -37,8 +38,20 @@ pub(super) struct Endpoint {
 struct Held {
     state: Option<Py<PyAny>>,
     connection: Option<Py<PyConnection>>,
-    /// The handler's callback, what runs it in its context, and the handler itself.
-    handler: Option<Py<PyTuple>>,
+    inbox: Option<Py<Inbox>>,
+    taker: Taker,
+}
+
+/// Who takes the messages.
+#[derive(Default)]
+enum Taker {
+    /// There is no handler: they go into the inbox.
+    #[default]
+    Inbox,
+    /// The one handler's callback, what runs it in its context, and the handler itself.
+    Handler(Py<PyTuple>),
+    /// That is for Python to find out.
+    Python,
 }
 
 #[pymethods]
@@ -73,19 +86,35 @@ impl Endpoint {
     }
 
     #[setter(_connection)]
-    fn set_connection(&self, connection: Py<PyConnection>) {
-        let before = lock(&self.held).connection.replace(connection);
+    fn set_connection(&self, py: Python<'_>, connection: Py<PyConnection>) {
+        let mut held = lock(&self.held);
+        if let Some(inbox) = &held.inbox {
+            inbox.get().attach(connection.clone_ref(py));
+        }
+        let before = held.connection.replace(connection);
+        drop(held);
         drop(before);
     }
 
-    #[getter(_direct)]
-    fn handler(&self, py: Python<'_>) -> Option<Py<PyTuple>> {
-        lock(&self.held).handler.as_ref().map(|handler| handler.clone_ref(py))
+    #[getter(_inbox)]
+    fn inbox(&self, py: Python<'_>) -> PyResult<Py<Inbox>> {
+        lock(&self.held).inbox.as_ref().map(|it| it.clone_ref(py)).ok_or_else(|| unset("_inbox"))
     }
 
-    #[setter(_direct)]
-    fn set_handler(&self, handler: Option<Py<PyTuple>>) {
-        let before = std::mem::replace(&mut lock(&self.held).handler, handler);
+    #[setter(_inbox)]
+    fn set_inbox(&self, inbox: Py<Inbox>) {
+        let before = lock(&self.held).inbox.replace(inbox);
+        drop(before);
+    }
+
+    /// Messages go to this handler; to the inbox with an empty tuple; to `_on_message` with None.
+    fn _hand_to(&self, taker: Option<Bound<'_, PyTuple>>) {
+        let taker = match taker {
+            None => Taker::Python,
+            Some(handler) if handler.is_empty() => Taker::Inbox,
+            Some(handler) => Taker::Handler(handler.unbind()),
+        };
+        let before = std::mem::replace(&mut lock(&self.held).taker, taker);
         drop(before);
     }
 
@@ -120,7 +149,10 @@ impl Endpoint {
         if let Ok(held) = self.held.try_lock() {
             visit.call(&held.state)?;
             visit.call(&held.connection)?;
-            visit.call(&held.handler)?;
+            visit.call(&held.inbox)?;
+            if let Taker::Handler(handler) = &held.taker {
+                visit.call(handler)?;
+            }
         }
         Ok(())
     }
@@ -135,15 +167,25 @@ impl Endpoint {
 }
 
 impl Endpoint {
-    /// Hands a message to the handler: whether that keeps it, and so its cost. `None` when it is for Python to say what
-    /// becomes of it: there is no handler, or there are several.
+    /// Hands a message to the handler, or puts it into the inbox: whether it is kept, and so its cost. `None` when it is for
+    /// Python to say what becomes of it.
     pub(super) fn offer(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>, cost: usize) -> PyResult<Option<bool>> {
         let (py, this) = (slf.py(), slf.get());
         if this.phase.load(Ordering::Acquire) != OPEN {
             // After close(): dropped, as in the browser.
             return Ok(Some(false));
         }
-        let Some(handler) = this.handler(py) else { return Ok(None) };
+        let held = lock(&this.held);
+        let handler = match &held.taker {
+            Taker::Handler(handler) => handler.clone_ref(py),
+            Taker::Python => return Ok(None),
+            Taker::Inbox => {
+                let Some(inbox) = held.inbox.as_ref().map(|inbox| inbox.clone_ref(py)) else { return Ok(None) };
+                drop(held);
+                return Self::keep(slf, inbox.get(), data, cost).map(|()| Some(true));
+            }
+        };
+        drop(held);
         let handler = handler.bind(py);
         let event = message_event(slf, data)?;
         let (callback, run) = (handler.get_item(0)?, handler.get_item(1)?);
@@ -164,6 +206,17 @@ impl Endpoint {
                 Ok(Some(false))
             }
         }
+    }
+
+    /// Puts a message into the inbox.
+    fn keep(slf: &Bound<'_, Self>, inbox: &Inbox, data: &Bound<'_, PyAny>, cost: usize) -> PyResult<()> {
+        let py = slf.py();
+        inbox.put(py, data.clone().unbind(), cost)?;
+        let full = slf.get().connection(py)?.get().get(py)?.is_paused();
+        if full && !inbox.is_used() {
+            slf.call_method0(intern!(py, "_untaken"))?;
+        }
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ mod errors;
 mod exit;
 mod frames;
 mod handle;
+mod inbox;
 mod listener;
 mod options;
 mod question;
@@ -46,6 +47,8 @@ mod _core {
     use super::endpoint::{Endpoint, write_held};
     #[pymodule_export]
     use super::frames::PyFrames;
+    #[pymodule_export]
+    use super::inbox::Inbox;
     #[pymodule_export]
     use super::listener::PyListener;
     #[pymodule_export]

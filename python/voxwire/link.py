@@ -47,6 +47,11 @@ _PATIENCE = 1.0
 """Seconds that messages which nobody takes may wait without a word."""
 
 
+def _compact(headers: _core.Headers) -> str:
+    """Headers in a line each, which takes a third of the memory. Neither CR nor LF can be in one (RFC 9110 section 5.5)."""
+    return "\n".join(f"{name}:{value}" for name, value in headers)
+
+
 class Link(Hearing, _core.Endpoint):
     """The inner side of a `WebSocket`: its state, its events, and who waits for them."""
 
@@ -72,7 +77,7 @@ class Link(Hearing, _core.Endpoint):
         self._state = CONNECTING
         self._protocol = ""
         self._extensions = ""
-        self._headers: _core.Headers = headers or []
+        self._headers = _compact(headers or [])
         self._given_up = False  # close() came while connecting
         self._error: Exception | None = None
         self._closed: CloseEvent | None = None
@@ -137,7 +142,7 @@ class Link(Hearing, _core.Endpoint):
         self._protocol = protocol
         self._extensions = extensions
         if not self._incoming:
-            self._headers = headers
+            self._headers = _compact(headers)
         if self._state is not CONNECTING:  # close() came first
             return
         self._state = OPEN

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from inspect import iscoroutinefunction
 from os import PathLike, fspath
 from pathlib import Path
@@ -185,7 +186,7 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any], *, incoming:
     if threshold is not None and (not is_number(threshold) or threshold > 0):
         refuse("silence_threshold", threshold, "a level in dBFS, at most 0, or None")
     levels = _flag("levels", get("levels", False))
-    options = _core.ConnectionOptions(
+    options = _options(
         connect_timeout=_optional_seconds("connect_timeout", get("connect_timeout", 10.0)),
         handshake_timeout=_optional_seconds("handshake_timeout", get("handshake_timeout", 10.0)),
         close_timeout=close_timeout,
@@ -226,6 +227,12 @@ def parse(given: Mapping[str, Any] | None, more: Mapping[str, Any], *, incoming:
         sock=_sock(get("sock")),
         reconnect=_reconnect(get("reconnect", False), get("sock")),
     )
+
+
+@lru_cache(maxsize=32)
+def _options(**values: Any) -> _core.ConnectionOptions:
+    """The options of the core; connections with the same ones share them."""
+    return _core.ConnectionOptions(**values)
 
 
 def _playout_delay_max(values: Mapping[str, Any], least: float) -> float | None:

@@ -113,7 +113,8 @@ class WebSocket(Link, MediaSource):
     @property
     def headers(self) -> list[tuple[str, str]]:
         """The headers of the server's response; of an incoming connection those of the request."""
-        return self._headers
+        lines = self._headers.split("\n") if self._headers else ()
+        return [(name, value) for name, _, value in (line.partition(":") for line in lines)]
 
     @property
     def bufferedAmount(self) -> int:

@@ -73,8 +73,9 @@ impl Connection {
         core: Arc<Core>,
         mailbox: Arc<dyn Mailbox>,
         target: Target,
-        options: Options,
+        options: impl Into<Arc<Options>>,
     ) -> Result<Arc<Self>, ConnectError> {
+        let options = options.into();
         target.check(&options)?;
         let connection = Self::new(core, mailbox, Role::Client, options)?;
         let (task, started) = (Arc::clone(&connection), connection.wait_for_start());

@@ -46,7 +46,8 @@ pub struct Connection {
     role: Role,
     pub(super) core: Arc<Core>,
     mailbox: Arc<Counted>,
-    pub(super) options: Options,
+    /// Those who have the same share them.
+    pub(super) options: Arc<Options>,
     phase: Mutex<Phase>,
     /// How it is read, from open to the end.
     reading: Mutex<Option<Box<Reading>>>,
@@ -66,7 +67,7 @@ pub struct Connection {
     drain_wanted: AtomicBool,
     /// Payload bytes that were never sent: WHATWG counts them as buffered for ever.
     unsent: AtomicUsize,
-    pub(super) streams: Option<Mutex<Streams>>,
+    pub(super) streams: Option<Box<Mutex<Streams>>>,
     fanout: Fanout,
     slot: Slot,
     pub(super) stats: Stats,
@@ -103,7 +104,7 @@ impl Connection {
         core: Arc<Core>,
         mailbox: Arc<dyn Mailbox>,
         role: Role,
-        options: Options,
+        options: Arc<Options>,
     ) -> std::io::Result<Arc<Self>> {
         let id = core.next_id();
         let mailbox = Arc::new(Counted::new(mailbox));
@@ -124,7 +125,7 @@ impl Connection {
             pings: Mutex::default(),
             drain_wanted: AtomicBool::new(false),
             unsent: AtomicUsize::new(0),
-            streams: options.media.map(|config| Mutex::new(Streams::new(config))),
+            streams: options.media.map(|config| Box::new(Mutex::new(Streams::new(config)))),
             slot: Slot::new(),
             stats: Stats::default(),
             trace: OnceLock::new(),

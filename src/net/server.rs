@@ -44,7 +44,7 @@ pub struct ListenerOptions {
     /// Connections there may be at once, those in their handshake included.
     pub max_connections: usize,
     /// Limits of each connection.
-    pub connection: Options,
+    pub connection: Arc<Options>,
     /// TLS settings, for `wss`.
     pub tls: Option<Arc<ServerConfig>>,
 }
@@ -57,7 +57,7 @@ impl Default for ListenerOptions {
             ask: false,
             protocols: Vec::new(),
             max_connections: 1000,
-            connection: Options::default(),
+            connection: Arc::default(),
             tls: None,
         }
     }
@@ -250,7 +250,7 @@ impl Listener {
                 Arc::clone(&self.core),
                 Arc::clone(&self.mailbox),
                 Role::Server,
-                self.options.connection.clone(),
+                Arc::clone(&self.options.connection),
             ),
         ) else {
             return;

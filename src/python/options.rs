@@ -99,7 +99,7 @@ impl TlsConfig {
 
 /// Limits and time-outs of one connection.
 #[pyclass(frozen, module = "voxwire._core")]
-pub(super) struct ConnectionOptions(pub(super) Options);
+pub(super) struct ConnectionOptions(pub(super) Arc<Options>);
 
 #[pymethods]
 impl ConnectionOptions {
@@ -156,7 +156,7 @@ impl ConnectionOptions {
             voice: voice_activity.map(|fields| fields.config(py)).transpose()?,
             ..StreamConfig::default()
         };
-        Ok(Self(Options {
+        Ok(Self(Arc::new(Options {
             connect_timeout: optional("connect_timeout", connect_timeout)?,
             handshake_timeout: optional("handshake_timeout", handshake_timeout)?,
             close_timeout: seconds("close_timeout", close_timeout)?,
@@ -169,7 +169,7 @@ impl ConnectionOptions {
             media: media.then_some(StreamsConfig { stream, max_streams, stereo }),
             privacy,
             trace,
-        }))
+        })))
     }
 }
 

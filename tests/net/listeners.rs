@@ -46,7 +46,7 @@ fn head(mut stream: &TcpStream) -> String {
 }
 
 fn asking(inbox: &Inbox, connection: Options) -> Arc<Listener> {
-    listen(inbox, ListenerOptions { ask: true, connection, ..listener_options() })
+    listen(inbox, ListenerOptions { ask: true, connection: connection.into(), ..listener_options() })
 }
 
 fn question(inbox: &Inbox) -> Arc<Question> {

@@ -142,7 +142,7 @@ fn talk(at_client: &Inbox, at_server: &Inbox, client: &Arc<voxwire::net::Connect
 fn every_protocol_carries_messages() {
     let (address, seen) = proxy(None);
     let at_server = Inbox::new();
-    let listener = listen(&at_server, ListenerOptions { connection: roomy(), ..listener_options() });
+    let listener = listen(&at_server, ListenerOptions { connection: roomy().into(), ..listener_options() });
     let port = listener.addresses()[0].port();
     for (scheme, asked) in [
         ("http", "localhost"),
@@ -170,7 +170,7 @@ fn tls_to_the_proxy_and_inside_it_to_the_server() {
     let (address, seen) = proxy(Some(config()));
     for (scheme, tls) in [("ws", None), ("wss", Some(config()))] {
         let at_server = Inbox::new();
-        let listener = listen(&at_server, ListenerOptions { connection: roomy(), tls, ..listener_options() });
+        let listener = listen(&at_server, ListenerOptions { connection: roomy().into(), tls, ..listener_options() });
         let at_client = Inbox::new();
         let url = format!("{scheme}://localhost:{}/", listener.addresses()[0].port());
         let mut target = through(&url, &format!("https://localhost:{}", address.port()));

@@ -278,7 +278,7 @@ fn a_route_whose_target_closes_is_taken_down() {
 fn audio_for_a_connection_that_is_still_being_made_waits_for_it() {
     let a = Pair::with(plain(), Options::default());
     let (at_agent, at_client) = (Inbox::new(), Inbox::new());
-    let options = ListenerOptions { connection: plain(), ..listener_options() };
+    let options = ListenerOptions { connection: plain().into(), ..listener_options() };
     let listener = listen(&at_agent, options);
     let core = core().expect("a core");
     let target = target(&url_of(&listener));

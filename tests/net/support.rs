@@ -147,7 +147,7 @@ impl Pair {
 
     pub fn with(client: Options, server: Options) -> Self {
         let at_server = Inbox::new();
-        let listener = listen(&at_server, ListenerOptions { connection: server, ..listener_options() });
+        let listener = listen(&at_server, ListenerOptions { connection: server.into(), ..listener_options() });
         let at_client = Inbox::new();
         let client = connect_with(&at_client, target(&url_of(&listener)), client);
         let server = at_server.incoming();

@@ -59,7 +59,7 @@ fn messages_of_every_size_go_through_tls() {
     let files = Files::new("localhost");
     let at_server = Inbox::new();
     let tls = server_config(&files.path("cert.pem"), &files.path("key.pem"), ClientAuth::Off).expect("a server config");
-    let options = ListenerOptions { tls: Some(tls), connection: roomy(), ..listener_options() };
+    let options = ListenerOptions { tls: Some(tls), connection: roomy().into(), ..listener_options() };
     let listener = listen(&at_server, options);
     let at_client = Inbox::new();
     let mut target = target(&format!("wss://localhost:{}/", listener.addresses()[0].port()));

@@ -76,7 +76,7 @@ pub enum Unsent {
 pub struct BlockingConnection {
     pub(super) id: u64,
     pub(super) core: Arc<Core>,
-    pub(super) options: Options,
+    pub(super) options: Arc<Options>,
     pub(super) greeting: Greeting,
     /// For who has neither inlet nor outlet; `None` at the end.
     pub(super) socket: Mutex<Option<Arc<OwnedFd>>>,

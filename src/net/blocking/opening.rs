@@ -30,7 +30,7 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 /// A connection that is being made. Dropped, it is given up.
 pub struct Opening {
     core: Arc<Core>,
-    options: Options,
+    options: Arc<Options>,
     trace: Option<Trace>,
     task: JoinHandle<()>,
     result: Arc<Mutex<Option<Result<Upgraded, Failure>>>>,
@@ -46,12 +46,12 @@ impl std::fmt::Debug for Opening {
 
 impl Opening {
     /// Begins to connect. Fails only for what can be told without the network.
-    pub fn begin(core: Arc<Core>, target: Target, options: Options) -> Result<Self, ConnectError> {
+    pub fn begin(core: Arc<Core>, target: Target, options: Arc<Options>) -> Result<Self, ConnectError> {
         target.check(&options)?;
         let trace = options.trace.as_ref().map(|path| Trace::open(path, &core.files)).transpose()?;
         let (done, undone) = io::pipe()?;
         let result = Arc::new(Mutex::new(None));
-        let (limits, slot) = (options.clone(), Arc::clone(&result));
+        let (limits, slot) = (Arc::clone(&options), Arc::clone(&result));
         let task = core.handle().spawn(async move {
             let upgraded = Box::pin(target.open(&limits)).await;
             *lock(&slot) = Some(upgraded);
@@ -79,7 +79,7 @@ impl Opening {
 
     fn opened(&self, upgraded: Upgraded, trace: Option<Trace>) -> Result<Arc<BlockingConnection>, Failure> {
         let Upgraded { socket, addresses, tls, accepted } = upgraded;
-        let options = self.options.clone();
+        let options = Arc::clone(&self.options);
         let slice = [options.ping_interval, options.ping_timeout].into_iter().flatten().min();
         let slice = slice.map_or(LONGEST_WAIT, |time| (time / 4).clamp(SHORTEST_WAIT, LONGEST_WAIT));
         let socket = socket.into_blocking().map_err(Failure::Transport)?;

@@ -5,6 +5,9 @@ use std::cell::RefCell;
 
 /// Bytes of room that is kept; what one long message took beyond that is given back with it.
 const KEPT: usize = 64 * 1024;
+/// Bytes of room for one long message that a thread keeps beside that. Without it each message of a megabyte would make the
+/// system take its pages back and clear new ones, which takes longer than to copy it.
+const KEPT_LONG: usize = 2 * 1024 * 1024 + 4096;
 /// Vectors that a thread keeps of a kind: more than it uses at once, and some that others filled and it emptied.
 const SPARE: usize = 8;
 
@@ -12,6 +15,7 @@ const SPARE: usize = 8;
 #[derive(Default)]
 struct Pools {
     bytes: Vec<Vec<u8>>,
+    long: Vec<u8>,
     samples: Vec<Vec<i16>>,
     floats: Vec<Vec<f32>>,
 }
@@ -43,9 +47,23 @@ pub fn take() -> Vec<u8> {
     POOLS.with_borrow_mut(|pools| pools.bytes.pop()).unwrap_or_default()
 }
 
+/// The same for a long message: with room for one if there is some.
+pub fn take_long() -> Vec<u8> {
+    POOLS.with_borrow_mut(|pools| std::mem::take(&mut pools.long))
+}
+
 /// Takes it back.
-pub fn give_back(room: Vec<u8>) {
-    keep(|pools| &mut pools.bytes, room);
+pub fn give_back(mut room: Vec<u8>) {
+    if (KEPT + 1..=KEPT_LONG).contains(&room.capacity()) {
+        room.clear();
+        POOLS.with_borrow_mut(|pools| {
+            if room.capacity() > pools.long.capacity() {
+                pools.long = room;
+            }
+        });
+    } else {
+        keep(|pools| &mut pools.bytes, room);
+    }
 }
 
 /// What is lent while something is lent already is another vector.
@@ -85,6 +103,15 @@ mod tests {
         });
         let again = bytes(|room| (room.as_ptr(), room.len()));
         assert_eq!(again, (first, 0));
+    }
+
+    #[test]
+    fn room_for_one_long_message_is_kept() {
+        give_back(Vec::with_capacity(1 << 20));
+        give_back(Vec::with_capacity(1 << 19));
+        assert_eq!((take_long().capacity(), take_long().capacity()), (1 << 20, 0));
+        give_back(Vec::with_capacity(KEPT_LONG + 1));
+        assert_eq!(take_long().capacity(), 0);
     }
 
     #[test]

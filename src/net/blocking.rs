@@ -6,12 +6,11 @@ mod inlet;
 mod opening;
 mod outlet;
 mod pings;
-mod room;
 
+pub use super::room::{Data, InvalidText, Room};
 pub use connection::{BlockingConnection, End, Greeting, Receiving, Stepped, Unsent};
 pub use inlet::Next;
 pub use opening::Opening;
-pub use room::{Data, InvalidText, Room};
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};

@@ -19,6 +19,7 @@ mod options;
 mod pacer;
 mod pressure;
 mod proxy;
+mod room;
 mod route;
 mod runtime;
 mod server;

@@ -15,6 +15,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::room::{Room, VecRoom};
+
 /// Of every write: it does not wait, and raises no signal. (Apple has an option of the socket for the latter, which the
 /// standard library sets.)
 #[cfg(target_vendor = "apple")]
@@ -171,6 +173,21 @@ impl OpenSocket {
         }
     }
 
+    /// The same, for what is missing in a room that is not full.
+    pub(super) fn recv_into(&self, room: &mut VecRoom) -> io::Result<usize> {
+        loop {
+            match rustix::net::recv(&self.0, room.spare(), RecvFlags::DONTWAIT) {
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+                Ok((_, count)) => {
+                    // SAFETY: the kernel has filled them.
+                    unsafe { room.advance(count) };
+                    return Ok(count);
+                }
+            }
+        }
+    }
+
     /// Whether reading would bring something, be it the end.
     pub(super) fn is_readable(&self) -> bool {
         let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
@@ -242,13 +259,29 @@ impl Watch {
 
     /// Reads what is there; 0 at the end of the stream.
     pub(super) fn poll_recv(&self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+        let most = room.len();
+        self.poll_with(cx, most, |socket| socket.recv(room))
+    }
+
+    /// The same, for what is missing in a room that is not full.
+    pub(super) fn poll_recv_into(&self, cx: &mut Context<'_>, room: &mut VecRoom) -> Poll<io::Result<usize>> {
+        let most = room.missing();
+        self.poll_with(cx, most, |socket| socket.recv_into(room))
+    }
+
+    fn poll_with(
+        &self,
+        cx: &mut Context<'_>,
+        most: usize,
+        mut recv: impl FnMut(&OpenSocket) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
         loop {
             let mut ready = ready!(self.socket.poll_read_ready(cx))?;
-            match self.socket.get_ref().0.recv(room) {
+            match recv(&self.socket.get_ref().0) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
                 Ok(n) => {
                     // What comes later is told of; that nothing more is there is known without asking.
-                    if 0 < n && n < room.len() {
+                    if 0 < n && n < most {
                         ready.clear_ready();
                     }
                     return Poll::Ready(Ok(n));

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::CloseFrame;
+use super::{CloseFrame, ProtocolError};
 
 /// Text or binary: the two kinds of data message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,25 @@ pub enum Message<'m> {
 /// The bytes of a binary message.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Payload<'m>(pub(super) Cow<'m, [u8]>);
+
+impl From<Vec<u8>> for Payload<'static> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Cow::Owned(bytes))
+    }
+}
+
+impl TryFrom<Vec<u8>> for Text<'static> {
+    type Error = ProtocolError;
+
+    /// Text, if it is UTF-8.
+    fn try_from(bytes: Vec<u8>) -> Result<Self, ProtocolError> {
+        match simdutf8::basic::from_utf8(&bytes) {
+            // SAFETY: this was just checked.
+            Ok(_) => Ok(Self(Cow::Owned(unsafe { String::from_utf8_unchecked(bytes) }))),
+            Err(_) => Err(ProtocolError::TextNotUtf8),
+        }
+    }
+}
 
 impl Payload<'_> {
     /// The bytes.

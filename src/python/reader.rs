@@ -10,6 +10,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use crate::media::scratch;
 use crate::net::{self, Connection, LoopTurn, Notice, OpenSocket, Taker, Turn};
 use crate::proto::{Payload, Text};
 
@@ -212,13 +213,17 @@ impl Batch<'_, '_> {
 
 impl Taker for Batch<'_, '_> {
     fn text(&mut self, text: Text<'_>) {
-        let text = text.as_str();
-        self.message(text_of(self.py, text), text.len());
+        self.message(text_of(self.py, text.as_str()), text.as_str().len());
+        if !text.is_borrowed() {
+            scratch::give_back(text.into_string().into_bytes());
+        }
     }
 
     fn binary(&mut self, data: Payload<'_>) {
-        let data = data.as_slice();
-        self.message(bytes_of(self.py, data), data.len());
+        self.message(bytes_of(self.py, data.as_slice()), data.as_slice().len());
+        if !data.is_borrowed() {
+            scratch::give_back(data.into_vec());
+        }
     }
 
     fn notice(&mut self, notice: Notice) {

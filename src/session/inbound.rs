@@ -2,7 +2,7 @@
 //! The driver reads bytes and gives them to `receive`; what follows from them goes to its `Port`.
 
 use crate::media::event::{self, EventError, MediaEvent, Parsed};
-use crate::proto::{CloseFrame, Input, Message, Payload, ProtocolError, Receiver, Text};
+use crate::proto::{CloseFrame, Incoming, Input, Kind, Message, Payload, ProtocolError, Receiver, Text};
 
 use super::{Applied, MediaRefusal};
 
@@ -27,6 +27,16 @@ pub trait Port {
     fn is_full(&self) -> bool {
         false
     }
+    /// Of a message in one plain frame of which at least so many bytes are not read yet, whoever reads puts the bytes where
+    /// the message is to be: `long`. Only where we are the client.
+    fn reads_long(&self) -> u64 {
+        u64::MAX
+    }
+    /// A message of `length` bytes that begins with `first`: to be given to `receive_long` when it is whole. It is the last
+    /// thing of this read.
+    fn long(&mut self, _kind: Kind, _length: usize, _first: &[u8]) -> Result<(), ProtocolError> {
+        Ok(())
+    }
     /// The rest of a read, when it is full: to be received, before anything else, when there is room again.
     fn leave(&mut self, _rest: &[u8]) {}
 }
@@ -42,7 +52,12 @@ pub fn receive(
     port: &mut impl Port,
 ) -> Result<(), ProtocolError> {
     let mut input = Input::new(bytes);
-    while let Some(message) = receiver.next(&mut input)? {
+    loop {
+        let message = match receiver.next_or_long(&mut input, port.reads_long())? {
+            None => break,
+            Some(Incoming::Long { kind, length }) => return port.long(kind, length, input.unread()),
+            Some(Incoming::Message(message)) => message,
+        };
         match message {
             Message::Text(text) if media => take_text(text, port),
             Message::Text(text) => port.text(text),
@@ -55,6 +70,16 @@ pub fn receive(
             port.leave(input.unread());
             break;
         }
+    }
+    Ok(())
+}
+
+/// Takes a message that was read by itself.
+pub fn receive_long(kind: Kind, bytes: Vec<u8>, media: bool, port: &mut impl Port) -> Result<(), ProtocolError> {
+    match kind {
+        Kind::Binary => port.binary(bytes.into()),
+        Kind::Text if media => take_text(bytes.try_into()?, port),
+        Kind::Text => port.text(bytes.try_into()?),
     }
     Ok(())
 }

@@ -174,9 +174,6 @@ impl Outbound {
             if self.waiting.capacity() > KEEP {
                 self.waiting = VecDeque::new();
             }
-        } else if self.written > self.buffer.len() / 2 && self.written > MOVE {
-            self.buffer.drain(..self.written);
-            self.written = 0;
         }
         if self.pending().len() <= PONG_LIMIT
             && let Some(payload) = self.late_pong.take()
@@ -195,11 +192,23 @@ impl Outbound {
         if waiting > 0 && waiting + payload > self.limit {
             return Err(OutboundError::Full { waiting, message: payload, limit: self.limit });
         }
+        self.make_room();
         if payload > LONG {
+            if self.buffer.capacity() == 0 {
+                self.buffer = scratch::take_long();
+            }
             let room = self.buffer.try_reserve(payload + MAX_HEADER);
             room.map_err(|_| OutboundError::NoMemory { size: payload })?;
         }
         Ok(self.frame(payload, write)?)
+    }
+
+    /// Moves what has been written out of the way. Only before something is appended: what is merely written on never moves.
+    fn make_room(&mut self) {
+        if self.written > self.buffer.len() / 2 && self.written > MOVE {
+            self.buffer.drain(..self.written);
+            self.written = 0;
+        }
     }
 
     fn frame(
@@ -207,6 +216,7 @@ impl Outbound {
         payload: usize,
         write: impl FnOnce(&mut Sender, &mut Vec<u8>) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
+        self.make_room();
         if self.buffer.capacity() == 0 {
             self.buffer = scratch::take();
         }

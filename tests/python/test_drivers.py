@@ -266,3 +266,51 @@ async def test_a_message_and_a_reset_at_once() -> None:
         assert await ws.recv() == TEXT[1]
         closed = await asyncio.wait_for(ws.wait_closed(), 15)
         assert (closed.code, closed.wasClean) == (1006, False)
+
+
+@pytest.mark.parametrize("driver", ["loop", "tokio"])
+@pytest.mark.parametrize("piece", [9_999, 65_536, 1 << 22])
+async def test_long_messages_come_whole_and_in_order(driver: str, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are read to where they are to be; audio in one is audio, and what is no UTF-8 ends the connection with 1007."""
+    monkeypatch.setenv(DRIVER, driver)
+    sound = media.media(1, b"\xff" * 80_000)
+    long = ["ä" * 50_000, "x" * 1_000_003, media.start(), sound, "y" * 16_400, media.stop(), "z" * 70_000]
+    stream = b"".join(
+        frames.build(frames.TEXT, text.encode()) for pair in zip(long, TEXT, strict=False) for text in pair
+    )
+    stream += frames.build(frames.BINARY, bytes(range(256)) * 1000) + frames.build(frames.TEXT, b"\xc3" * 80_000)
+
+    def script(peer: RawPeer) -> None:
+        peer.accept()
+        peer.until(frames.TEXT)
+        for start in range(0, len(stream), piece):
+            peer.write(stream[start : start + piece])
+        peer.answer_close()
+
+    with RawServer(script) as server:
+        async with WebSocket(server.url) as ws:
+            log = Log(ws)
+            ws.send("go")
+            closed = await ws.wait_closed()
+        texts = [
+            long[0],
+            TEXT[0],
+            long[1],
+            TEXT[1],
+            long[2],
+            TEXT[2],
+            TEXT[3],
+            long[4],
+            TEXT[4],
+            long[5],
+            TEXT[5],
+            long[6],
+        ]
+        assert [text for text in log.messages if text not in (media.start(), media.stop())] == [
+            *(text for text in texts if text not in (media.start(), media.stop())),
+            TEXT[6],
+            bytes(range(256)) * 1000,
+        ]
+        assert ws.statistics().media_frames_received == 1
+        assert not closed.wasClean
+        assert "UTF-8" in str(log.of(E.ERROR)[0].error)

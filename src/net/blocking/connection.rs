@@ -28,7 +28,7 @@ use super::LONGEST_WAIT;
 use super::inlet::{Inlet, Next, Port};
 use super::outlet::Outlet;
 use super::pings::Pings;
-use super::room::{Data, InvalidText, Room};
+use crate::net::room::{Data, InvalidText, Room};
 
 /// How long a thread that does not receive keeps reading from the one that wants to.
 const TURN: Duration = Duration::from_millis(50);

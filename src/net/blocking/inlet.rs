@@ -15,7 +15,7 @@ use crate::net::connection::MESSAGE_OVERHEAD;
 use crate::proto::{CloseFrame, Incoming, Input, Kind, Message, ProtocolError, Receiver};
 use crate::session::Keepalive;
 
-use super::room::{Data, InvalidText, Room, VecRoom, fill};
+use crate::net::room::{Data, InvalidText, Room, VecRoom, fill};
 
 /// Bytes read at a time.
 const READ: usize = 64 * 1024;

@@ -10,14 +10,16 @@ use std::time::Instant;
 use tokio::time::timeout;
 
 use crate::media::event::MediaEvent;
+use crate::media::scratch;
 use crate::net::connection::Connection;
 use crate::net::error::Failure;
 use crate::net::io::Decrypted;
 use crate::net::mailbox::{Notice, Taker};
+use crate::net::room::{VecRoom, fill};
 use crate::net::runtime::lock;
 use crate::net::socket::{OpenSocket, Watch};
 use crate::net::trace::Direction;
-use crate::proto::{CloseFrame, Negotiated, Payload, ProtocolError, Receiver, Text};
+use crate::proto::{CloseFrame, Kind, Negotiated, Payload, ProtocolError, Receiver, Text};
 use crate::session::inbound::{self, Port};
 use crate::session::{Applied, Keepalive, MediaRefusal};
 
@@ -25,6 +27,8 @@ use super::LINGER;
 
 /// Bytes read at a time. The buffer belongs to the thread that reads, not to the connection: an idle one holds none.
 const READ: usize = 64 * 1024;
+/// A message of which at least this much is still to come is read straight to where it is to be.
+const LONG: u64 = 16 * 1024;
 /// Reads between two looks at the rest of the world.
 const READS_PER_TURN: usize = 8;
 
@@ -46,6 +50,14 @@ pub(in crate::net) struct Reading {
     pub(super) more: bool,
     /// What was read and could not be taken, because the application has enough to handle: less than a read.
     left: Vec<u8>,
+    /// A long message that is not whole.
+    long: Option<Box<Long>>,
+}
+
+/// A long message on its way to its room.
+struct Long {
+    kind: Kind,
+    room: VecRoom,
 }
 
 /// Why reading ended.
@@ -64,6 +76,7 @@ struct Inlet<'a, T> {
     received_close: &'a mut Option<Option<CloseFrame>>,
     taker: &'a mut T,
     left: &'a mut Vec<u8>,
+    long: &'a mut Option<Box<Long>>,
     /// Messages, their bytes, and what they cost: counted once for all of a read.
     messages: usize,
     bytes: usize,
@@ -105,6 +118,7 @@ impl Reading {
             end: None,
             more: false,
             left: Vec::new(),
+            long: None,
         }
     }
 
@@ -112,6 +126,18 @@ impl Reading {
     pub(in crate::net) fn read(&mut self, connection: &Arc<Connection>, taker: &mut impl Taker) -> Progress {
         if !self.left.is_empty() {
             return self.receive_left(connection, taker);
+        }
+        if let Some(long) = self.long.as_mut().filter(|_| !self.tls) {
+            let missing = long.room.missing();
+            return match self.socket.recv_into(&mut long.room) {
+                Ok(0) => self.ended(ReadEnd::Stream),
+                Ok(n) => match self.read_long(connection, n, taker) {
+                    Progress::More if n < missing => Progress::Dry,
+                    progress => progress,
+                },
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Progress::Dry,
+                Err(error) => self.ended(ReadEnd::Io(error)),
+            };
         }
         SCRATCH.with_borrow_mut(|[scratch, plain]| match self.socket.recv(scratch) {
             Ok(0) => self.ended(ReadEnd::Stream),
@@ -142,6 +168,22 @@ impl Reading {
         SCRATCH.with_borrow_mut(|[scratch, plain]| {
             for _ in 0..READS_PER_TURN {
                 // After a read that did not fill the buffer, this is no system call but the knowledge that nothing is there.
+                if let Some(long) = self.long.as_mut().filter(|_| !self.tls) {
+                    let missing = long.room.missing();
+                    let n = match ready!(watch.poll_recv_into(cx, &mut long.room)) {
+                        Ok(0) => return Poll::Ready(self.ended(ReadEnd::Stream)),
+                        Ok(n) => n,
+                        Err(error) => return Poll::Ready(self.ended(ReadEnd::Io(error))),
+                    };
+                    let mut notices = Vec::new();
+                    let progress = self.read_long(connection, n, &mut notices);
+                    connection.post(&mut notices);
+                    self.more = n == missing;
+                    if progress == Progress::Stirred || connection.is_paused() {
+                        break;
+                    }
+                    continue;
+                }
                 let n = match ready!(watch.poll_recv(cx, scratch)) {
                     Ok(0) => return Poll::Ready(self.ended(ReadEnd::Stream)),
                     Ok(n) => n,
@@ -237,11 +279,26 @@ impl Reading {
         !self.left.is_empty()
     }
 
+    /// So many bytes of a long message were read.
+    fn read_long(&mut self, connection: &Arc<Connection>, count: usize, taker: &mut impl Taker) -> Progress {
+        connection.stats.wire_bytes_received.add(count);
+        self.receive(connection, &mut [], taker)
+    }
+
     fn receive(&mut self, connection: &Arc<Connection>, bytes: &mut [u8], taker: &mut impl Taker) -> Progress {
         if !self.left.is_empty() {
             self.left.extend_from_slice(bytes);
             return Progress::More;
         }
+        let mut used = 0;
+        if let Some(long) = &mut self.long {
+            used = fill(&mut long.room, bytes);
+            if long.room.missing() > 0 {
+                return Progress::More;
+            }
+        }
+        let whole = self.long.take();
+        let bytes = bytes.get_mut(used..).unwrap_or_default();
         let media = connection.streams.is_some() && !connection.is_closing();
         let mut inlet = Inlet {
             connection,
@@ -249,12 +306,23 @@ impl Reading {
             received_close: &mut self.received_close,
             taker,
             left: &mut self.left,
+            long: &mut self.long,
             messages: 0,
             bytes: 0,
             cost: 0,
             stirred: false,
         };
-        let result = inbound::receive(&mut self.receiver, bytes, media, &mut inlet);
+        let mut result = Ok(());
+        if let Some(Long { kind, room }) = whole.map(|long| *long) {
+            result = inbound::receive_long(kind, room.into_vec(), media, &mut inlet);
+        }
+        if result.is_ok() && !bytes.is_empty() {
+            if inlet.is_full() {
+                inlet.leave(bytes);
+            } else {
+                result = inbound::receive(&mut self.receiver, bytes, media, &mut inlet);
+            }
+        }
         let stirred = inlet.stirred;
         if inlet.messages > 0 {
             connection.stats.messages_received.add(inlet.messages);
@@ -352,6 +420,18 @@ impl<T: Taker> Port for Inlet<'_, T> {
 
     fn is_full(&self) -> bool {
         self.connection.is_full_with(self.cost) && !self.connection.is_closing()
+    }
+
+    fn reads_long(&self) -> u64 {
+        LONG
+    }
+
+    fn long(&mut self, kind: Kind, length: usize, first: &[u8]) -> Result<(), ProtocolError> {
+        let room = VecRoom::within(scratch::take_long(), length);
+        let mut room = room.ok_or(ProtocolError::NoMemory { size: length })?;
+        fill(&mut room, first);
+        *self.long = Some(Box::new(Long { kind, room }));
+        Ok(())
     }
 
     fn leave(&mut self, rest: &[u8]) {

@@ -43,6 +43,18 @@ impl VecRoom {
         Self { filled: Vec::with_capacity(size), size }
     }
 
+    /// The same in a vector that is there already. `None`: there is no memory.
+    pub(super) fn within(mut filled: Vec<u8>, size: usize) -> Option<Self> {
+        filled.clear();
+        filled.try_reserve_exact(size).ok()?;
+        Some(Self { filled, size })
+    }
+
+    /// Bytes that are not there yet.
+    pub(super) fn missing(&self) -> usize {
+        self.size - self.filled.len()
+    }
+
     pub(super) fn into_vec(self) -> Vec<u8> {
         self.filled
     }

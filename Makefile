@@ -22,7 +22,7 @@ NATIVE_TARGET := $(or $(CARGO_TARGET_DIR),target)/benches
 export PATH := $(PATH):$(CURDIR)/$(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: audit autobahn compat compat-client compat-packages coverage drivers exits faults fuzz peers help instructions interleavings reproducible sanitize soak toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python bench-peers bench-abi3 clean
+.PHONY: audit autobahn compat compat-client compat-packages coverage drivers exits faults frozen fuzz peers help instructions interleavings reproducible sanitize soak toolchain setup develop demo test lint rust-test python-test types wheel bench bench-python bench-peers bench-abi3 clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -122,6 +122,9 @@ reproducible: $(VENV)/.ready ## build the wheel twice, elsewhere, and compare th
 wheel: $(VENV)/.ready ## build the wheel, check it, install it into an empty environment, try it there
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/maturin build --release --quiet --locked --out dist
 	PYTHON="$(PYTHON)" sh tools/try_wheel.sh
+
+frozen: wheel ## applications with the wheel in them: frozen by PyInstaller (installs it elsewhere), and zipped
+	PYTHON="$(PYTHON)" sh tools/try_frozen.sh
 
 bench: $(VENV)/.ready ## criterion benches of the Rust layers
 	cargo bench --locked --features net

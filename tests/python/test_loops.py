@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -226,7 +225,7 @@ FORKS = {
             async def main():
                 async with WebSocket(url) as ws:
                     ws.send("hello"); print(await ws.recv())
-            asyncio.run(main())
+            run(main())
         pid = os.fork()
         if pid == 0: child(); sys.stdout.flush(); os._exit(0)
         assert os.waitpid(pid, 0)[1] == 0
@@ -235,11 +234,11 @@ FORKS = {
         async def main():
             async with WebSocket(url) as ws:
                 ws.send("hello"); print(await ws.recv())
-        asyncio.run(main())
+        run(main())
         sys.stdout.flush()
         pid = os.fork()
         if pid == 0:
-            asyncio.run(main()); sys.stdout.flush(); os._exit(0)
+            run(main()); sys.stdout.flush(); os._exit(0)
         assert os.waitpid(pid, 0)[1] == 0
     """,
     "with one open": """
@@ -252,36 +251,36 @@ FORKS = {
                     os._exit(1)
                 assert os.waitpid(pid, 0)[1] == 0
                 ws.send("hello"); print(await ws.recv())
-        asyncio.run(main())
+        run(main())
     """,
     "a child that exits in the usual way": """
         async def main():
             async with WebSocket(url) as ws:
                 ws.send("hello"); print(await ws.recv())
-        asyncio.run(main())
+        run(main())
         sys.stdout.flush()
         pid = os.fork()
         if pid == 0: sys.exit(0)
         assert os.waitpid(pid, 0)[1] == 0
-        asyncio.run(main())
+        run(main())
     """,
 }
 
 
 @pytest.mark.parametrize("name", FORKS)
-def test_fork(name: str) -> None:
+def test_fork(name: str, loop_name: str) -> None:
     def echo(peer: RawPeer) -> None:
         peer.accept()
         peer.send(frames.TEXT, peer.frame().payload)
         peer.answer_close()
 
     with RawServer(echo) as server:
-        result = run(FORKS[name], server.url, "asyncio")
+        result = run(FORKS[name], server.url, loop_name)
     assert (result.returncode, result.stderr) == (0, "")
     assert set(result.stdout.split()) == {"hello"}
 
 
-def test_interrupt(tmp_path: Path) -> None:
+def test_interrupt(loop_name: str) -> None:
     """Ctrl-C ends a program that waits, with KeyboardInterrupt, and the peer hears of it."""
     seen: list[object] = []
     with ends(seen) as server:
@@ -290,10 +289,10 @@ def test_interrupt(tmp_path: Path) -> None:
                 async with WebSocket(url) as ws:
                     threading.Timer(0.2, lambda: os.kill(os.getpid(), 2)).start()
                     await ws.recv()
-            try: asyncio.run(main())
+            try: run(main())
             except KeyboardInterrupt: print("interrupted")
         """
-        result = run(code, server.url, "asyncio")
+        result = run(code, server.url, loop_name)
     assert (result.returncode, result.stderr, result.stdout) == (0, "", "interrupted\n")
     assert seen[0] in (1000, 1001, 1011)
 

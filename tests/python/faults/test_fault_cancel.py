@@ -12,6 +12,7 @@ from support.raw import RawPeer
 
 from voxwire import WebSocket
 
+ON_DRIVERS = ["loop", "tokio"]
 COUNT = 300
 
 

@@ -16,6 +16,7 @@ from support.raw import RawPeer
 import voxwire
 from voxwire import WebSocketEvents as E
 
+ON_DRIVERS = ["loop", "tokio"]
 BROKEN = {
     "reserved bit": (build(TEXT, b"x", reserved=2), 1002),
     "compressed without agreement": (build(TEXT, b"x", reserved=4), 1002),

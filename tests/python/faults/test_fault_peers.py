@@ -17,6 +17,8 @@ import voxwire
 from voxwire import WebSocket
 from voxwire import WebSocketEvents as E
 
+ON_DRIVERS = ["loop", "tokio"]
+
 QUICK: dict[str, Any] = {"ping_interval": 0.2, "ping_timeout": 0.4}
 
 TALKER = """

@@ -17,6 +17,7 @@ import voxwire
 from voxwire import Player, WebSocketAudioEncoding
 from voxwire import WebSocketEvents as E
 
+ON_DRIVERS = ["loop", "tokio"]
 SOCKETS = 40_000_000
 """More than the buffers of both sockets take."""
 

@@ -174,7 +174,7 @@ def check(ours: Program, limited: threading.Event) -> None:
     assert code == 0, ours.errors
 
 
-def test_a_process_that_may_start_no_threads() -> None:
+def test_a_process_that_may_start_no_threads(loop_name: str) -> None:
     """The first connection needs them: an error that says so, and not the end of the process."""
     source = """
     def limit():
@@ -190,7 +190,7 @@ def test_a_process_that_may_start_no_threads() -> None:
             say("made")
     run(main)
     """
-    with Program(source, "asyncio") as program:
+    with Program(source, loop_name) as program:
         code, lines = program.finish()
     assert code == 0, (code, program.errors)
     assert lines[0].startswith("True "), lines

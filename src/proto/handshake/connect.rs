@@ -232,6 +232,11 @@ mod tests {
         }
         let early = TunnelParser::default().feed(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 101");
         assert_eq!(early, Err(TunnelError::Early { bytes: 12 }));
+        // The same when it is asked once more: what follows an answer is no answer.
+        let mut parser = TunnelParser::default();
+        assert_eq!(parser.feed(b"HTTP/1.1 200 OK\r\n\r\n"), Ok(Tunnel::Open));
+        assert_eq!(parser.feed(b"HTTP/1.1 407 No\r\n"), Err(TunnelError::Early { bytes: 17 }));
+        assert_eq!(parser.eof(), TunnelError::Closed { received: 0 });
     }
 
     #[test]

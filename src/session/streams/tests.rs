@@ -119,6 +119,28 @@ fn the_number_of_streams_is_bounded() {
 }
 
 #[test]
+fn a_tag_and_custom_parameters_of_a_start_are_bounded() {
+    let mut streams = Streams::new(StreamsConfig::default());
+    let now = Instant::now();
+    let custom = |length: usize| {
+        let text = "x".repeat(length - r#"{"a":""}"#.len());
+        format!(
+            r#"{{"event":"start","start":{{"tag":"c","mediaFormat":{{"encoding":"PCM8"}},"customParameters":{{"a":"{text}"}}}}}}"#
+        )
+    };
+    apply(&mut streams, now, &start(&"x".repeat(1024))).expect("a tag at the limit");
+    apply(&mut streams, now, &custom(65_536)).expect("parameters at the limit");
+    for (json, field, length) in
+        [(start(&"x".repeat(1025)), "start.tag", 1025), (custom(65_537), "start.customParameters", 65_537)]
+    {
+        let error = apply(&mut streams, now, &json).unwrap_err();
+        let limit = length - 1;
+        let message = format!("media event: field \"{field}\" of a start has {length} bytes; the limit is {limit}");
+        assert_eq!(error.to_string(), message);
+    }
+}
+
+#[test]
 fn what_did_not_fit_is_told_of_once_a_second_and_before_the_end() {
     let t0 = Instant::now();
     let stream = StreamConfig { max_buffered: 100 * MS, ..StreamConfig::default() };

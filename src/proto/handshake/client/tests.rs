@@ -139,6 +139,15 @@ fn accepts_a_good_response_and_hands_over_what_is_behind_it() {
 }
 
 #[test]
+fn interim_responses_are_counted() {
+    let after =
+        |count: usize| read(&[], &format!("{}{}", "HTTP/1.1 100 Continue\r\n\r\n".repeat(count), switching("")));
+    after(MAX_INTERIM).expect("as many as there may be");
+    let error = after(MAX_INTERIM + 1).unwrap_err().to_string();
+    assert!(error.contains(&format!("more than {MAX_INTERIM} interim responses (status 100)")), "{error}");
+}
+
+#[test]
 fn header_values_that_are_not_utf8_do_no_harm() {
     let response = [switching("").trim_end().as_bytes(), b"\r\nX: \xff\xfe\r\n\r\n"].concat();
     let accepted = ResponseParser::new(KEY, &[]).feed(&response).unwrap().unwrap();

@@ -130,7 +130,9 @@ async def test_splits(tmp_path: Path) -> None:
         writing = asyncio.create_task(record(recorder, media.tone(2300)))
         while not told:
             await asyncio.sleep(0.01)
-        assert recorder.files == [tmp_path / "call-0001.wav"]
+        # On a busy machine more may be complete by now, also such that it is still to be told of.
+        assert recorder.files[: len(told)] == told
+        assert told[0] == tmp_path / "call-0001.wav"
         await writing
     assert recorder.files == told
     assert [path.name for path in told[:3]] == ["call-0001.wav", "call-0002.wav", "call-0003.wav"]

@@ -15,4 +15,4 @@ cp "$library" "$place/voxwire/_core.abi3.so"
     tests/python/test_recv.py tests/python/test_routes.py tests/python/test_recorder.py tests/python/test_server.py
 LD_PRELOAD="$(gcc -print-file-name=libasan.so)" PYTHONMALLOC=malloc PYTHONPATH="$place" \
     ASAN_OPTIONS="detect_leaks=0 verify_asan_link_order=0 ${ASAN_OPTIONS:-}" \
-    "$python" -m pytest --timeout 300 -p no:cacheprovider "$@"
+    "$python" -m pytest --timeout 300 -n "${JOBS:-3}" --dist loadfile -p no:cacheprovider "$@"

@@ -14,7 +14,6 @@ import time
 import traceback
 import uuid
 import weakref
-from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self, cast, overload
@@ -48,6 +47,39 @@ class Connection(asyncio.Protocol, asyncio.BufferedProtocol):
     asyncio's loop reads into a buffer of ours (`get_buffer`): for `data_received` it would ask the system for 256 KiB with
     every read, and give back what was not used. uvloop, which has a buffer of its own, calls `data_received`.
     """
+
+    # More attributes than Python keeps compactly in a dict; subclasses and programs may add theirs.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_room",
+        "_shortcut",
+        "close_deadline",
+        "close_timeout",
+        "connection_exc",
+        "connection_lost_waiter",
+        "debug",
+        "drain_waiters",
+        "id",
+        "keepalive_task",
+        "latency",
+        "logger",
+        "loop",
+        "max_queue_high",
+        "max_queue_low",
+        "paused",
+        "pending_pings",
+        "ping_interval",
+        "ping_timeout",
+        "protocol",
+        "recv_messages",
+        "request",
+        "response",
+        "send_in_progress",
+        "transport",
+        "write_limit_high",
+        "write_limit_low",
+    )
 
     _direct: ClassVar[bool] = True
     """Messages go between the core and the application without the methods that a subclass may override."""
@@ -99,7 +131,7 @@ class Connection(asyncio.Protocol, asyncio.BufferedProtocol):
         self.pending_pings: dict[bytes, tuple[asyncio.Future[float], float]] = {}
         self.keepalive_task: asyncio.Task[None] | None = None
         self.paused = False  # the transport's buffer is above its mark
-        self.drain_waiters: deque[asyncio.Future[None]] = deque()
+        self.drain_waiters: list[asyncio.Future[None]] = []
 
     # Attributes
 

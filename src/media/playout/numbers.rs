@@ -3,8 +3,8 @@
 
 /// How far back a number may be and still be one that is late or repeated: what a buffer of 10 s holds, and more.
 const WINDOW: u64 = 512;
-/// The first chunk is among this many that come first.
-const FIRST_WITHIN: u64 = 16;
+/// The first chunk is among this many that come first: half a second of chunks of 10 ms, as late as jitter may make it.
+const FIRST_WITHIN: u64 = 48;
 /// The first chunks of a numbering that come again after so many others, and have been played, begin a new one.
 const AGAIN: u64 = 50;
 /// The place of the first chunk. Room for `WINDOW` before it.
